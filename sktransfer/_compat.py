@@ -1,24 +1,38 @@
-"""The few names that scikit-learn keeps private or experimental, with the reason.
+"""The names that scikit-learn keeps private or experimental, each with the reason.
 
-Nothing else in sktransfer imports a private name of scikit-learn.
+Nothing else in sktransfer uses one.
 """
 
-# Experimental in scikit-learn 1.9: callbacks may still move or change. Where they are
-# missing, estimators simply take no callbacks.
-try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
-except ImportError:
+# Experimental in scikit-learn 1.9, may move.
+from contextlib import contextmanager
 
-    class CallbackSupportMixin:
-        """Stands in where scikit-learn has no callbacks."""
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 
-    def with_callbacks(fit_method):
-        """Return `fit_method` unchanged."""
-        return fit_method
-
-
-# `_check_sample_weight` has no public twin; scikit-learn's own checks demand its exact
-# error sentences (all-zero weights, wrong shapes).
+# No public twin; scikit-learn's own checks demand its exact error sentences (all-zero
+# weights, wrong shapes).
 from sklearn.utils.validation import _check_sample_weight as check_sample_weight
 
-__all__ = ["CallbackSupportMixin", "check_sample_weight", "with_callbacks"]
+__all__ = [
+    "CallbackSupportMixin",
+    "begin_fit",
+    "check_sample_weight",
+    "fit_task",
+    "with_callbacks",
+]
+
+
+def begin_fit(estimator, X, y):
+    """Open the callback context of a meta-estimator that fits one estimator inside."""
+    context = estimator._init_callback_context(max_subtasks=1)
+    context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
+    return context
+
+
+@contextmanager
+def fit_task(context, owner, sub_estimator, X, y):
+    """Run the fit of `sub_estimator` as the task of `owner`, callbacks passed on."""
+    task = context.subcontext(task_name="fit-estimator")
+    with task.propagate_callback_context(sub_estimator):
+        task.call_on_fit_task_begin(estimator=owner, X=X, y=y)
+        yield
+        task.call_on_fit_task_end(estimator=owner, X=X, y=y)
