@@ -1,0 +1,195 @@
+"""scikit-learn's checks and ours over every public estimator, none expected to fail."""
+
+import importlib
+import inspect
+import os
+import pkgutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas  # noqa: F401  (its presence lets the checks try DataFrames)
+import pytest
+from sklearn.base import BaseEstimator, clone
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils import estimator_checks as sk_checks
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+import sktransfer
+from sktransfer import (
+    InstanceSelector,
+    KernelMeanMatchingWeighter,
+    MMDAligner,
+    TransferClassifier,
+    TransferRegressor,
+)
+from sktransfer.deep import FineTunedClassifier, FineTunedRegressor
+from sktransfer.utils.estimator_checks import yield_transfer_checks
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+# Beside the defaults: every kernel, strategy, solver and kind of slot, and cheap
+# settings where the default is slow.
+VARIANTS = {
+    TransferClassifier: [
+        TransferClassifier(LogisticRegression(), MMDAligner()),
+        TransferClassifier(LogisticRegression(), KernelMeanMatchingWeighter()),
+        TransferClassifier(
+            make_pipeline(StandardScaler(), LogisticRegression()),
+            [InstanceSelector(), MMDAligner(), KernelMeanMatchingWeighter()],
+        ),
+        TransferClassifier(
+            RandomForestClassifier(n_estimators=10, random_state=0), InstanceSelector()
+        ),
+    ],
+    TransferRegressor: [
+        TransferRegressor(Ridge(), MMDAligner()),
+        TransferRegressor(Ridge(), KernelMeanMatchingWeighter()),
+    ],
+    MMDAligner: [
+        *(
+            MMDAligner(kernel=kernel)
+            for kernel in ("primal", "linear", "rbf", "laplacian", "poly", "cosine")
+        ),
+        MMDAligner(kernel="rbf", kernel_approx="nystroem", n_landmarks=30),
+    ],
+    KernelMeanMatchingWeighter: [
+        KernelMeanMatchingWeighter(kernel="linear"),
+        KernelMeanMatchingWeighter(upper_bound=5.0, eps=0.1),
+        KernelMeanMatchingWeighter(solver="nystroem", n_landmarks=30),
+    ],
+    InstanceSelector: [
+        InstanceSelector(strategy=strategy)
+        for strategy in ("nearest", "density_ratio", "landmarks", "agreement")
+    ],
+    FineTunedClassifier: [FineTunedClassifier(trainable="all")],
+    FineTunedRegressor: [FineTunedRegressor(trainable="all")],
+}
+
+
+def public_estimators():
+    """Every public estimator class, found by walking the package."""
+    found = set()
+    for module in pkgutil.walk_packages(sktransfer.__path__, "sktransfer."):
+        if any(part.startswith("_") for part in module.name.split(".")):
+            continue
+        for name, item in vars(importlib.import_module(module.name)).items():
+            if (
+                inspect.isclass(item)
+                and issubclass(item, BaseEstimator)
+                and not inspect.isabstract(item)
+                and not name.startswith("_")
+                and item.__module__.startswith("sktransfer")
+            ):
+                found.add(item)
+    return sorted(found, key=lambda item: item.__name__)
+
+
+def instances():
+    for estimator in public_estimators():
+        yield estimator()
+        yield from VARIANTS.get(estimator, [])
+
+
+def is_deep(estimator):
+    return type(estimator).__module__.startswith("sktransfer.deep")
+
+
+def test_every_public_estimator_is_found():
+    names = {estimator.__name__ for estimator in public_estimators()}
+    assert {
+        "FineTunedClassifier",
+        "FineTunedRegressor",
+        "InstanceSelector",
+        "KernelMeanMatchingWeighter",
+        "MMDAligner",
+        "TransferClassifier",
+        "TransferRegressor",
+    } <= names
+
+
+def test_every_public_estimator_is_at_the_top():
+    for estimator in public_estimators():
+        assert getattr(sktransfer, estimator.__name__) is estimator
+
+
+@parametrize_with_checks(list(instances()))
+def test_scikit_learn(estimator, check):
+    check(estimator)
+
+
+@pytest.mark.parametrize(
+    "check",
+    [check for item in instances() for check in yield_transfer_checks(item)],
+    ids=repr,
+)
+def test_promise(check):
+    check()
+
+
+KEPT_BY_SCIKIT_LEARN = (
+    sk_checks.check_dataframe_column_names_consistency,
+    sk_checks.check_inplace_ensure_writeable,
+)
+KEPT_FOR_TRANSFORMERS = (
+    sk_checks.check_transformer_get_feature_names_out,
+    sk_checks.check_transformer_get_feature_names_out_pandas,
+    sk_checks.check_get_feature_names_out_error,
+    sk_checks.check_set_output_transform,
+    sk_checks.check_set_output_transform_pandas,
+    sk_checks.check_set_output_transform_polars,
+    sk_checks.check_global_output_transform_pandas,
+    sk_checks.check_global_set_output_transform_polars,
+)
+
+
+@pytest.mark.parametrize("check", KEPT_BY_SCIKIT_LEARN, ids=lambda c: c.__name__)
+@pytest.mark.parametrize("estimator", list(instances()), ids=repr)
+def test_kept_by_scikit_learn(estimator, check):
+    check(type(estimator).__name__, clone(estimator))
+
+
+@pytest.mark.parametrize("check", KEPT_FOR_TRANSFORMERS, ids=lambda c: c.__name__)
+@pytest.mark.parametrize(
+    "estimator",
+    [item for item in instances() if hasattr(item, "transform")],
+    ids=repr,
+)
+def test_kept_by_scikit_learn_for_transformers(estimator, check):
+    check(type(estimator).__name__, clone(estimator))
+
+
+@pytest.mark.slow
+def test_with_scipy_array_api():
+    # The variable must be set before scipy is imported, hence another process.
+    if os.environ.get("SCIPY_ARRAY_API") == "1":
+        pytest.skip("this is that process")
+    tests = [f"{__file__}::test_scikit_learn", "-q", "-p", "no:cacheprovider"]
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *tests],
+        env={**os.environ, "SCIPY_ARRAY_API": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout[-3000:]
+    assert "skipped" not in run.stdout.splitlines()[-1], run.stdout[-3000:]
+
+
+def test_import_needs_no_torch():
+    code = (
+        "import sys, sktransfer; "
+        "loaded = [m for m in ('torch', 'skorch', 'matplotlib', 'pandas') "
+        "if m in sys.modules]; assert not loaded, loaded"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_unknown_name_at_the_top():
+    with pytest.raises(AttributeError, match="NoSuchMethod"):
+        _ = sktransfer.NoSuchMethod
+    assert set(sktransfer.__all__) <= set(dir(sktransfer))
+    assert np.all([hasattr(sktransfer, name) for name in sktransfer.__all__])
