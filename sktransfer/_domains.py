@@ -20,7 +20,14 @@ from numbers import Integral
 
 import numpy as np
 
-__all__ = ["Domains", "domain_mask", "encode_labels", "is_unlabeled", "resolve_domains"]
+__all__ = [
+    "Domains",
+    "domain_mask",
+    "encode_labels",
+    "is_unlabeled",
+    "label_array",
+    "resolve_domains",
+]
 
 _NO_LABEL = "unlabelled rows are -1 (integers), '' (strings) or NaN (floats)"
 
@@ -63,6 +70,22 @@ class Domains:
         return X[~target], codes[~target], X[target], codes[target]
 
 
+def label_array(y):
+    """Return labels as an array; integers with missing ones stay integers.
+
+    `numpy.asarray` makes floats of the nullable integers of pandas and polars, and
+    floats would be taken for values rather than classes.
+    """
+    array = np.asarray(y)
+    nullable = hasattr(y, "to_list") and not isinstance(y.dtype, np.dtype)
+    if array.dtype.kind == "f" and nullable:
+        values = y.to_list()
+        known = [value for value in values if not _object_is_missing(value)]
+        if known and all(isinstance(value, Integral) for value in known):
+            return np.array(values, dtype=object)
+    return array
+
+
 def _object_is_missing(value):
     # `pd.NA != pd.NA` has no truth value, so it is known by the name of its type.
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
@@ -95,7 +118,7 @@ def is_unlabeled(y, unlabeled=-1, *, regression=False):
     -------
     ndarray of shape (n_samples,), bool
     """
-    y = np.asarray(y)
+    y = label_array(y)
     if unlabeled is None:
         return np.zeros(len(y), dtype=bool)
     default = isinstance(unlabeled, Integral) and unlabeled == -1
@@ -259,7 +282,7 @@ def resolve_domains(y, sample_domain, n_samples, *, unlabeled=-1, regression=Fal
         return Domains(
             np.ones(n_samples, np.int64) if domain is None else domain, labeled
         )
-    y = np.asarray(y)
+    y = label_array(y)
     if y.ndim == 0 or len(y) != n_samples:
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "
