@@ -8,6 +8,7 @@ estimator. `sktransfer.deep` needs torch and skorch and is loaded only when aske
 from sktransfer._transfer_classifier import TransferClassifier
 from sktransfer._transfer_regressor import TransferRegressor
 from sktransfer.base import BaseAligner, BaseSelector, BaseWeighter
+from sktransfer.feature import MMDAligner
 
 __version__ = "0.1.0.dev0"
 
@@ -15,6 +16,7 @@ __all__ = [
     "BaseAligner",
     "BaseSelector",
     "BaseWeighter",
+    "MMDAligner",
     "TransferClassifier",
     "TransferRegressor",
 ]

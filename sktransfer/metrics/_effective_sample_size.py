@@ -4,7 +4,7 @@ __all__ = ["effective_sample_size"]
 
 
 def effective_sample_size(sample_weight):
-    """Number of equally weighted rows that carry as much information (Kish).
+    r"""Count the equally weighted rows that carry as much information (Kish).
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def effective_sample_size(sample_weight):
 
     Notes
     -----
-    :math:`(\\sum_i w_i)^2 / \\sum_i w_i^2` [1]_.
+    :math:`(\sum_i w_i)^2 / \sum_i w_i^2` [1]_.
 
     References
     ----------
