@@ -12,7 +12,8 @@ target arrays. The rules, written down once:
 - Labels {-1, c}: when dropping -1 would leave a single class, -1 is a class, unless
   `sample_domain` says that only target rows hold it.
 - All target rows sharing one label that no source row has means that something around
-  the estimator re-encoded the labels, marker and all: that is an error.
+  the estimator re-encoded the labels, marker and all: that is an error. So is, in
+  regression, the integer -1 in all target rows and no source row.
 """
 
 from dataclasses import dataclass
@@ -71,12 +72,17 @@ class Domains:
 
 
 def label_array(y):
-    """Return labels as an array; integers with missing ones stay integers.
+    """Return labels as an array; missing ones stay missing, integers stay integers.
 
     `numpy.asarray` makes floats of the nullable integers of pandas and polars, and
-    floats would be taken for values rather than classes.
+    floats would be taken for values rather than classes. Of the list ["a", nan] it
+    makes strings, "nan" among them.
     """
     array = np.asarray(y)
+    if array.dtype.kind == "U" and isinstance(y, list | tuple):
+        entries = np.array(y, dtype=object)
+        if any(_object_is_missing(value) for value in entries.ravel()):
+            return entries
     nullable = hasattr(y, "to_list") and not isinstance(y.dtype, np.dtype)
     if array.dtype.kind == "f" and nullable:
         values = y.to_list()
@@ -99,7 +105,10 @@ def _object_is_unlabeled(value, unlabeled):
     if isinstance(unlabeled, Integral) and unlabeled == -1:
         is_number = isinstance(value, Integral) and not isinstance(value, bool)
         return value == "" if isinstance(value, str) else is_number and value == -1
-    return type(value) is type(unlabeled) and value == unlabeled
+    for kind in (str, Integral):
+        if isinstance(value, kind) and isinstance(unlabeled, kind):
+            return not isinstance(value, bool) and value == unlabeled
+    return False
 
 
 def is_unlabeled(y, unlabeled=-1, *, regression=False):
@@ -142,7 +151,7 @@ def is_unlabeled(y, unlabeled=-1, *, regression=False):
     elif kind in "iu":
         usable = isinstance(unlabeled, Integral)
         marked = y == unlabeled if usable else np.zeros(y.shape, dtype=bool)
-    elif kind in "US":
+    elif kind in "UST":
         marker = "" if default else unlabeled
         marker = marker.encode() if kind == "S" and isinstance(marker, str) else marker
         usable = isinstance(marker, str | bytes)
@@ -183,12 +192,8 @@ def domain_mask(sample_domain, n_samples):
                 "for sources and -1, -2, … for targets (`stack_domains` does it)."
             )
         return np.where(domain == "source", 1, -1)
-    try:
-        numbers = domain.astype(np.float64)
-    except (TypeError, ValueError):
-        numbers = np.array([np.nan])
-    whole = np.isfinite(numbers).all() and np.all(numbers == np.round(numbers))
-    if domain.dtype.kind == "b" or not whole:
+    numbers = _whole_numbers(domain)
+    if numbers is None:
         raise ValueError(
             "sample_domain must hold integers (positive for source, negative for "
             "target) or the strings 'source' and 'target', got dtype "
@@ -199,7 +204,23 @@ def domain_mask(sample_domain, n_samples):
             "sample_domain holds 0, which is neither source nor target. Use positive "
             "integers for source domains and negative integers for target domains."
         )
-    return numbers.astype(np.int64)
+    return numbers
+
+
+def _whole_numbers(domain):
+    """Return the entries as int64, or None where that would change one of them."""
+    if domain.dtype.kind not in "iufO":
+        return None
+    try:
+        # A cast alone would flip the sign of what does not fit.
+        with np.errstate(invalid="ignore"):
+            numbers = domain.astype(np.int64)
+        same = bool(np.all(numbers == domain)) and not any(
+            isinstance(value, bool) for value in domain.tolist()
+        )
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return numbers if same else None
 
 
 def _check_both_domains(domain):
@@ -242,14 +263,29 @@ def _check_not_reencoded(y, labeled, domain):
     target = domain < 0
     if not labeled[target].all() or target.sum() < 2:
         return
-    first = y[target][0]
-    if np.all(y[target] == first) and not np.any(y[~target] == first):
+    first = y[target].tolist()[0]
+    # Labelled rows only: NA has no truth value.
+    known_source = y[~target & labeled]
+    if np.all(y[target] == first) and not np.any(known_source == first):
         raise ValueError(
             f"All {int(target.sum())} target rows have the label {first!r}, which no "
             "source row has. An outer ensemble (Voting, Bagging, Stacking, OneVsRest, "
             "…) probably re-encoded the marker of unlabelled rows as a class. Put the "
             "ensemble inside: TransferClassifier(VotingClassifier(...), ...). If the "
             "target really has this single class, pass unlabeled=None."
+        )
+
+
+def _check_not_marked_by_integers(y, domain):
+    """Refuse regression on a target of which every row holds the integer -1."""
+    target = domain < 0
+    if y.ndim > 1 or y.dtype.kind != "i" or target.sum() < 2:
+        return
+    if np.all(y[target] == -1) and not np.any(y[~target] == -1):
+        raise ValueError(
+            f"All {int(target.sum())} target rows hold -1, which no source row does. "
+            "In regression -1 is a value: convert y to floats and mark unlabelled rows "
+            "by NaN. If the value is -1 everywhere, pass unlabeled=None."
         )
 
 
@@ -283,15 +319,19 @@ def resolve_domains(y, sample_domain, n_samples, *, unlabeled=-1, regression=Fal
             np.ones(n_samples, np.int64) if domain is None else domain, labeled
         )
     y = label_array(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y.ravel()
     if y.ndim == 0 or len(y) != n_samples:
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "
             f"X has {n_samples} rows, y has shape {y.shape}."
         )
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y.ravel()
     labeled = ~is_unlabeled(y, unlabeled, regression=regression)
     marker_is_default = isinstance(unlabeled, Integral) and unlabeled == -1
     if not regression and marker_is_default and _minus_one_is_class(y, labeled, domain):
-        labeled = np.ones(n_samples, dtype=bool)
+        labeled = ~is_unlabeled(y, regression=True)
     if domain is None:
         domain = np.where(labeled, 1, -1)
         if n_samples and not labeled.any():
@@ -299,6 +339,8 @@ def resolve_domains(y, sample_domain, n_samples, *, unlabeled=-1, regression=Fal
                 f"y has no labelled row: all {n_samples} rows are marked as unlabelled "
                 f"({_NO_LABEL}). At least one labelled source row is needed."
             )
+    elif regression and marker_is_default:
+        _check_not_marked_by_integers(y, domain)
     elif not regression and unlabeled is not None:
         _check_not_reencoded(y, labeled, domain)
     return Domains(domain.astype(np.int64), labeled)
@@ -313,18 +355,27 @@ def encode_labels(y, labeled):
     """
     if y is None:
         return None
-    y = np.asarray(y)
+    y = label_array(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y.ravel()
     known = y[labeled]
-    if y.ndim > 1 or (
-        y.dtype.kind == "f" and np.isfinite(known).all() and np.any(known % 1 != 0)
-    ):
+    if y.dtype.kind == "O" and len(known):
+        # Numbers sort as numbers, and floats show that they are floats.
+        known = np.array(known.tolist())
+    if y.ndim > 1:
         values = np.full(y.shape, np.nan)
+        texts = known.dtype.kind not in "biuf"
+        values[labeled] = _codes_by_column(known) if texts else known
+        return values
+    if known.dtype.kind == "f" and np.any(known != np.round(known)):
+        values = np.full(len(y), np.nan)
         values[labeled] = known
         return values
     codes = np.full(len(y), -1, dtype=np.int64)
-    if y.dtype.kind == "O" and not all(isinstance(v, str) for v in known):
-        known = np.array(known.tolist()) if len(known) else known
     codes[labeled] = np.unique(known, return_inverse=True)[1]
     return codes
+
+
+def _codes_by_column(known):
+    columns = [np.unique(column, return_inverse=True)[1] for column in known.T]
+    return np.column_stack(columns)

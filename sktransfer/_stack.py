@@ -63,7 +63,8 @@ def stack_domains(source, target, *, return_names=False):
     -----
     In integer labels -1 marks an unlabelled row. Classes {-1, c} are recognised and
     refused where some domain is unlabelled; three or more classes with -1 among them
-    cannot be told from marked rows, so rename that class first.
+    cannot be told from marked rows, so rename that class first. The values of a
+    regression must be floats, so that NaN can mark.
 
     Examples
     --------

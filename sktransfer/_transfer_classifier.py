@@ -9,6 +9,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
 
 from sktransfer._adaptation import take_rows
+from sktransfer._domains import label_array
 from sktransfer._transfer_base import BaseTransfer, inner_has
 
 __all__ = ["TransferClassifier"]
@@ -127,7 +128,7 @@ class TransferClassifier(ClassifierMixin, BaseTransfer):
         return LogisticRegression() if self.estimator is None else self.estimator
 
     def _check_y(self, y):
-        y = np.asarray(y)
+        y = label_array(y)
         if y.ndim != 2 or y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         return y
