@@ -319,8 +319,6 @@ def resolve_domains(y, sample_domain, n_samples, *, unlabeled=-1, regression=Fal
             np.ones(n_samples, np.int64) if domain is None else domain, labeled
         )
     y = label_array(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y.ravel()
     if y.ndim == 0 or len(y) != n_samples:
         raise ValueError(
             "Found input variables with inconsistent numbers of samples: "

@@ -89,7 +89,7 @@ def _read(y, count, of):
 
 def _kind(known, of):
     kinds = {"b": "bools", "i": "integers", "u": "integers", "f": "floats"}
-    kinds |= {"U": "strings", "S": "strings"}
+    kinds |= dict.fromkeys("UST", "strings")
     if known.dtype.kind in kinds:
         return kinds[known.dtype.kind]
     entries = known.ravel().tolist()

@@ -93,6 +93,7 @@ def test_round_trip(coder, sides):
         (["a", "bcd"], None, ["a", "bcd", ""]),
         (["a", np.nan], pd.Series(["b"], dtype="category"), ["a", "", "b"]),
         (np.array([b"a", b"b"]), ["c"], ["a", "b", "c"]),
+        (np.array(["a", ""], np.dtypes.StringDType()), ["c"], ["a", "", "c"]),
         ([1.5, None], None, [1.5, np.nan, np.nan]),
         ([1, 2], [0.5], [1.0, 2.0, 0.5]),
         ([-1, 1.5], [-1.0], [-1.0, 1.5, -1.0]),
