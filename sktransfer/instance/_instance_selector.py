@@ -30,13 +30,16 @@ class InstanceSelector(BaseSelector):
 
     The first three assume covariate shift: the same label for the same features, and
     source rows in the region of the target. They hurt where the domains do not overlap
-    (use an aligner first) or the source is small. ``"agreement"`` assumes that
-    P(y | X) differs on some source rows; on unlabelled target rows it hurts where the
-    source model is mostly wrong there, for then it drops the right rows.
+    (use an aligner first), and where the source is small, for what is left out is then
+    missed more than what it misled; in many columns the nearest rows are often the
+    same few. ``"agreement"`` assumes that P(y | X) differs on some source rows; with
+    an unlabelled target it hurts where the source model is mostly wrong there, for
+    then it drops the right rows.
 
-    ``"nearest"`` and ``"density_ratio"`` read no labels (unless `balance`),
-    ``"landmarks"`` those of the source, ``"agreement"`` those of both domains; it uses
-    the target's if they hold two classes. Labels of regression are read by none.
+    ``"nearest"`` reads no labels, ``"density_ratio"`` those of the source if `weighter`
+    does, ``"landmarks"`` those of the source, ``"agreement"`` those of both domains;
+    it uses the target's if they hold two classes. `balance` reads the source's. Labels
+    of regression are read by none.
 
     ``"nearest"`` costs O(n_target log n_source) in few columns and O(n_source n_target)
     in many; ``"landmarks"`` O(n_source^2) memory and about a thousand products of
@@ -301,7 +304,7 @@ class InstanceSelector(BaseSelector):
 
 
 def _default_weighter():
-    # The package imports this module and that one, in whatever order.
+    # Only this strategy needs it.
     from sktransfer.instance._kernel_mean_matching import KernelMeanMatchingWeighter
 
     return KernelMeanMatchingWeighter()
