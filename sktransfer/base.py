@@ -17,7 +17,7 @@ from sklearn.base import (
 )
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from sktransfer._domains import domain_mask, resolve_domains
+from sktransfer._domains import domain_mask, label_array, resolve_domains
 from sktransfer.exceptions import (
     ClassLostWarning,
     NoTargetWarning,
@@ -322,9 +322,10 @@ class BaseSelector(_BaseAdapter):
         return self
 
     def _warn_if_class_lost(self, y, labeled_source):
-        if y is None or np.asarray(y).ndim > 1 or np.asarray(y).dtype.kind == "f":
+        labels = None if y is None else label_array(y)
+        if y is None or labels.ndim > 1 or labels.dtype.kind == "f":
             return
-        labels = np.asarray(y).tolist()
+        labels = labels.tolist()
         before = {labels[i] for i in np.flatnonzero(labeled_source)}
         after = {labels[i] for i in np.flatnonzero(labeled_source & self.support_)}
         if lost := sorted(before - after, key=str):
