@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import cross_validate
 from sklearn.pipeline import make_pipeline
 
 from sktransfer import TransferClassifier
 from sktransfer._domains import resolve_domains
 from sktransfer._stack import stack_domains
+from sktransfer.model_selection import TargetKFold
 
 TWO, ONE = np.array([[0.0], [1.0]]), np.array([[5.0]])
 
@@ -278,3 +280,25 @@ FRAME = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
 def test_bad_input(source, target, sentence):
     with pytest.raises(ValueError, match=sentence):
         stack_domains(source, target)
+
+
+def test_what_comes_back_goes_into_a_search():
+    rng = np.random.RandomState(0)
+    source = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"])
+    target = pd.DataFrame(rng.normal(size=(40, 2)) + 1, columns=["a", "b"])
+    y_source = np.where(source["a"] > 0, "up", "down")
+    y_target = np.where(target["a"] > 1, "up", "down").astype(object)
+    y_target[20:] = None
+    X, y, domain = stack_domains((source, y_source), (target[["b", "a"]], y_target))
+    cv = TargetKFold(4)
+    tested = np.concatenate([test for _, test in cv.split(X, y, domain)])
+    np.testing.assert_array_equal(np.sort(tested), np.arange(60, 80))
+    model = TransferClassifier(LogisticRegression())
+    params = {"sample_domain": domain}
+    by_hand = TransferClassifier(LogisticRegression())
+    scores = cross_validate(model, X, y, groups=domain, cv=cv, params=params)
+    for score, (train, test) in zip(
+        scores["test_score"], cv.split(X, y, domain), strict=True
+    ):
+        by_hand.fit(X.iloc[train], y[train], sample_domain=domain[train])
+        assert score == np.mean(by_hand.predict(X.iloc[test]) == y[test])
