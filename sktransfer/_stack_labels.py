@@ -14,11 +14,15 @@ _MARKERS = {"integers": -1, "bools": -1, "strings": "", "floats": np.nan}
 
 @dataclass(frozen=True)
 class _Labels:
-    """Labels of one domain: their kind, the values, and which rows have none."""
+    """Labels of one domain: their kind, the values, and which rows have none.
+
+    `empty` rows hold None or NaN, which can be no class; `missing` ones also -1 or "".
+    """
 
     kind: str
     values: np.ndarray
     missing: np.ndarray
+    empty: np.ndarray
 
 
 def stack_labels(ys, counts, is_target, labels_of):
@@ -61,7 +65,13 @@ def stack_labels(ys, counts, is_target, labels_of):
         for of, count in zip(labels_of, counts, strict=True)
     ]
     if dtype.kind == "i" and not outputs:
-        _check_minus_one_is_mark(stacked, is_target)
+        bare = np.concatenate(
+            [
+                _without_label(parts.get(of), count)
+                for of, count in zip(labels_of, counts, strict=True)
+            ]
+        )
+        _check_minus_one(np.concatenate(stacked), bare, np.repeat(is_target, counts))
     return np.concatenate(stacked)
 
 
@@ -84,7 +94,8 @@ def _read(y, count, of):
     if empty.all():
         return None
     kind = _kind(values[~empty], of)
-    return _Labels(kind, values, empty if kind == "floats" else is_unlabeled(values))
+    missing = empty if kind == "floats" else is_unlabeled(values)
+    return _Labels(kind, values, missing, empty)
 
 
 def _kind(known, of):
@@ -126,7 +137,7 @@ def _common_kind(parts):
 
 def _check_no_marks_among_integers(parts):
     for of, part in parts.items():
-        if part.kind == "integers" and part.missing.any():
+        if part.kind == "integers" and np.any(part.missing & ~part.empty):
             raise ValueError(
                 f"y of {of} holds integers with -1 among them, and another domain "
                 "holds floats, where -1 is a value. Convert all to floats with NaN for "
@@ -163,18 +174,23 @@ def _filled(part, kind, whole):
     return values
 
 
-def _check_minus_one_is_mark(stacked, is_target):
-    """Refuse two classes of which one is -1 where some domain is unlabelled."""
-    classes = np.unique(np.concatenate(stacked))
-    unlabeled = [bool((y == -1).all()) for y in stacked]
-    in_source = any(
-        not (target or bare) and (y == -1).any()
-        for y, target, bare in zip(stacked, is_target, unlabeled, strict=True)
-    )
-    if len(classes) == 2 and in_source and any(unlabeled):
+def _without_label(part, count):
+    """Rows that are unlabelled beyond doubt, whatever -1 means among others."""
+    if part is None or part.missing.all():
+        return np.ones(count, dtype=bool)
+    return part.empty
+
+
+def _check_minus_one(y, bare, is_target):
+    """Refuse -1 as one of two classes where some row is unlabelled.
+
+    By the rule of `_domains`, -1 beside one other label is a class once a source row
+    holds it; unlabelled rows would silently become members of that class.
+    """
+    classes = np.unique(y)
+    if len(classes) == 2 and np.any((y == -1) & ~is_target) and bare.any():
         raise ValueError(
-            f"Source labels are -1 and {classes[1]}: -1 could be a class or mean "
-            "'unlabelled', and another domain is unlabelled. Rename the classes (0 "
-            "and 1, say); if -1 does mean unlabelled, put those rows into a domain "
-            "(X, None) of their own."
+            f"Labels are -1 and {classes[1]}: -1 could be a class or mean "
+            "'unlabelled', and some rows are unlabelled. Rename the classes (0 and 1, "
+            "say); if -1 does mean 'unlabelled', there is but one class to learn."
         )

@@ -40,8 +40,9 @@ def both_sides(draw):
     sides = [
         draw(st.lists(domains(n_features), min_size=1, max_size=3)) for _ in range(2)
     ]
-    # Both other classes are there, so -1 cannot be taken for a class.
-    sides[0].append((np.zeros((2, n_features)), np.array([0, 1])))
+    # The source has every class: -1 cannot be taken for one, and a target of a single
+    # class does not look re-encoded.
+    sides[0].append((np.zeros((3, n_features)), np.array([0, 1, 2])))
     return sides
 
 
@@ -108,6 +109,8 @@ def test_round_trip(coder, sides):
         (pl.Series(["a", None]), None, ["a", "", ""]),
         (pl.DataFrame({"u": [1, 2], "v": [3, 4]}), None, [[1, 3], [2, 4], [-1, -1]]),
         ([-1, 1], [1], [-1, 1, 1]),  # nothing unlabelled: -1 is a class
+        ([0.5, 1.5], [1], [0.5, 1.5, 1.0]),
+        ([np.nan, 1], np.array([0.5]), [np.nan, 1.0, 0.5]),  # no -1 among the integers
         ([1, 1], [-1], [1, 1, -1]),
     ],
 )
@@ -273,8 +276,11 @@ FRAME = pd.DataFrame({"a": [1, 2], "b": [3, 4]})
         ((TWO, [-1, -1]), (ONE, [np.nan]), "No domain has a label"),
         ((TWO, [[0, 1], [1, -1]]), (ONE, None), "only some outputs are marked"),
         ((TWO, [[0, 1], [1, 1]]), (ONE, [1]), "has 2 columns, y of target .* has 1"),
-        ((TWO, [-1, 1]), (ONE, None), "labels are -1 and 1: .* Rename the classes"),
-        ((TWO, [-1, 1]), (ONE, [-1]), "labels are -1 and 1: -1 could be a class"),
+        ((TWO, [-1, 1]), (ONE, None), "Labels are -1 and 1: .* Rename the classes"),
+        ((TWO, [-1, 1]), (ONE, [-1]), "Labels are -1 and 1: -1 could be a class"),
+        ((TWO, [-1, 1]), (TWO, [1, None]), "and some rows are unlabelled. Rename"),
+        ((TWO, [1, None]), (ONE, [1]), "and some rows are unlabelled"),
+        ([(TWO, [1, 1]), (ONE, None)], (ONE, [1]), "and some rows are unlabelled"),
     ],
 )
 def test_bad_input(source, target, sentence):

@@ -21,7 +21,8 @@ def nearest_scores(X_source, X_target, n_neighbors):
     Returns
     -------
     votes : ndarray of shape (n_source,), int
-        How many target rows have the row among their `n_neighbors` nearest.
+        How many target rows have the row among their `n_neighbors` nearest. Equal rows
+        are taken together: if one of them is among the nearest, all are.
     scores : ndarray of shape (n_source,)
         The votes plus 1 / (2 + d / s), which is below one, where d is the distance to
         the nearest target row and s the mean of the d: rows of equally many votes
@@ -29,10 +30,15 @@ def nearest_scores(X_source, X_target, n_neighbors):
     """
     X_source = X_source.astype(np.float64, copy=False)
     X_target = X_target.astype(np.float64, copy=False)
-    n_neighbors = min(n_neighbors, len(X_source))
-    finder = NearestNeighbors(n_neighbors=n_neighbors).fit(X_source)
+    # To choose among equal rows would be to choose by their position or their label.
+    points, point_of, sizes = np.unique(
+        X_source, axis=0, return_inverse=True, return_counts=True
+    )
+    finder = NearestNeighbors(n_neighbors=min(n_neighbors, len(points))).fit(points)
     neighbors = finder.kneighbors(X_target, return_distance=False)
-    votes = np.bincount(neighbors.ravel(), minlength=len(X_source))
+    nearer = np.cumsum(sizes[neighbors], axis=1) - sizes[neighbors]
+    near = neighbors[nearer < n_neighbors]
+    votes = np.bincount(near, minlength=len(points))[point_of]
     finder = NearestNeighbors(n_neighbors=1).fit(X_target)
     distances = finder.kneighbors(X_source)[0].ravel()
     scale = distances.mean()

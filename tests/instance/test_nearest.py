@@ -31,6 +31,17 @@ def test_score_by_hand():
     np.testing.assert_allclose(scores, [1 / (2 + 2 / 3), 2.5, 1 / (2 + 7 / 3)])
 
 
+def test_equal_rows_are_taken_together():
+    # Two of the five rows at 0 fill the second and third place, so all five are near.
+    X_source = np.array([[1.0], [0.0], [0.0], [0.0], [0.0], [-0.0], [9.0]])
+    votes, scores = nearest_scores(X_source, np.array([[0.9]]), 3)
+    np.testing.assert_array_equal(votes, [1, 1, 1, 1, 1, 1, 0])
+    assert len(set(scores[1:6])) == 1
+    # One row nearer than they fills the only place.
+    votes, _ = nearest_scores(X_source, np.array([[0.9]]), 1)
+    np.testing.assert_array_equal(votes, [1, 0, 0, 0, 0, 0, 0])
+
+
 def test_all_rows_if_there_are_fewer_than_neighbors():
     votes, scores = nearest_scores(np.zeros((2, 1)), np.zeros((3, 1)), 5)
     np.testing.assert_array_equal(votes, [3, 3])
