@@ -5,18 +5,43 @@ selector, and `TransferClassifier` / `TransferRegressor` put them under any scik
 estimator. `sktransfer.deep` needs torch and skorch and is loaded only when asked for.
 """
 
+from sktransfer._stack import stack_domains
 from sktransfer._transfer_classifier import TransferClassifier
 from sktransfer._transfer_regressor import TransferRegressor
 from sktransfer.base import BaseAligner, BaseSelector, BaseWeighter
 from sktransfer.feature import MMDAligner
+from sktransfer.instance import InstanceSelector, KernelMeanMatchingWeighter
+from sktransfer.model_selection import TargetKFold, TargetShuffleSplit
 
 __version__ = "0.1.0.dev0"
+
+_DEEP = ("FineTunedClassifier", "FineTunedRegressor")
 
 __all__ = [
     "BaseAligner",
     "BaseSelector",
     "BaseWeighter",
+    "FineTunedClassifier",
+    "FineTunedRegressor",
+    "InstanceSelector",
+    "KernelMeanMatchingWeighter",
     "MMDAligner",
+    "TargetKFold",
+    "TargetShuffleSplit",
     "TransferClassifier",
     "TransferRegressor",
+    "stack_domains",
 ]
+
+
+def __getattr__(name):
+    # Deep estimators are looked up when asked for: the core never imports torch.
+    if name in _DEEP:
+        from sktransfer import deep
+
+        return getattr(deep, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted([*globals(), *_DEEP])
