@@ -21,9 +21,9 @@ __all__ = [
 ]
 
 
-def begin_fit(estimator, X, y):
-    """Open the callback context of a meta-estimator that fits one estimator inside."""
-    context = estimator._init_callback_context(max_subtasks=1)
+def begin_fit(estimator, X, y, n_tasks=1):
+    """Open the callback context of a fit with `n_tasks` tasks (None: unknown)."""
+    context = estimator._init_callback_context(max_subtasks=n_tasks)
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
     return context
 

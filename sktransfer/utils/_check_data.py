@@ -99,6 +99,8 @@ def result(estimator, data):
     and 1, classifiers probabilities (or decisions, or labels), regressors values.
     """
     fitted = clone(estimator)
+    if fitted.get_params().get("random_state", 0) is None:
+        fitted.set_params(random_state=0)
     kind = kind_of(estimator)
     fit = {"y": data.y, "sample_domain": data.domain}
     if kind == "aligner":

@@ -1,0 +1,15 @@
+"""Networks as scikit-learn estimators; the only part of sktransfer that needs torch."""
+
+from importlib.util import find_spec
+
+for _name in ("torch", "skorch", "safetensors"):
+    if find_spec(_name) is None:
+        raise ImportError(
+            f"sktransfer.deep needs {_name}, which is not installed. Install it with "
+            '`pip install "sktransfer[deep]"`.'
+        )
+
+from sktransfer.deep._classifier import FineTunedClassifier  # noqa: E402
+from sktransfer.deep._regressor import FineTunedRegressor  # noqa: E402
+
+__all__ = ["FineTunedClassifier", "FineTunedRegressor"]

@@ -1,0 +1,319 @@
+"""What the fine-tuned estimators share: domains, phases, prediction."""
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+from torch import nn
+
+from sktransfer._compat import (
+    CallbackSupportMixin,
+    begin_fit,
+    check_sample_weight,
+)
+from sktransfer._domains import resolve_domains
+from sktransfer._validation import check_choice, check_integer, check_number
+from sktransfer.deep._backbones import build_network
+from sktransfer.deep._device import autocast, resolve_device
+from sktransfer.deep._persistence import load_estimator, save_estimator
+from sktransfer.deep._training import Phase, Rows, train
+
+__all__ = ["BaseFineTuned"]
+
+_DOMAIN = {"sample_domain": True}
+
+
+class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
+    """Pretrain on the source, fine-tune on the target, by composition over skorch.
+
+    A concrete estimator writes `__init__`, ``_encode(y, labels, weight, reset)`` (targets as the
+    criterion wants them), ``_n_outputs()``, ``_class_weights(y)`` and its predictions.
+    """
+
+    __metadata_request__fit = _DOMAIN
+    __metadata_request__partial_fit = _DOMAIN
+    __metadata_request__predict = _DOMAIN
+    __metadata_request__score = _DOMAIN
+
+    def _check_params(self):
+        check_choice("pretrain", self.pretrain, ("auto", True, False))
+        if not (isinstance(self.trainable, str) and self.trainable in ("all", "head")):
+            if isinstance(self.trainable, str):
+                check_choice("trainable", self.trainable, ("all", "head"))
+            check_integer("trainable", self.trainable, low=1)
+        check_number("lr", self.lr, low=0, low_open=True)
+        check_number("backbone_lr", self.backbone_lr, low=0, also=(None,))
+        for name in ("l2_sp", "weight_decay", "source_weight"):
+            check_number(name, getattr(self, name), low=0)
+        for name in ("max_epochs", "pretrain_epochs", "batch_size", "patience"):
+            check_integer(name, getattr(self, name), low=1)
+        check_number(
+            "validation_fraction",
+            self.validation_fraction,
+            low=0,
+            high=1,
+            low_open=True,
+            high_open=True,
+            also=(None,),
+        )
+        check_choice("optimizer", self.optimizer, ("adamw", "sgd"))
+
+    def _check_X(self, X, *, reset):
+        X = validate_data(
+            self, X, reset=reset, dtype=[np.float64, np.float32], allow_nd=True
+        )
+        if reset:
+            if X.ndim not in (2, 4) and self.backbone is None:
+                raise ValueError(
+                    "The default backbones take rows of numbers (2-D) or images (4-D: "
+                    f"rows, channels, height, width), got {X.ndim}-D. Pass a backbone."
+                )
+            self.input_shape_ = tuple(X.shape[1:])
+        elif tuple(X.shape[1:]) != self.input_shape_:
+            raise ValueError(
+                f"{type(self).__name__} was fitted on rows of shape "
+                f"{self.input_shape_}, got {tuple(X.shape[1:])}."
+            )
+        return X
+
+    def _resolve(self, X, y, sample_domain):
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
+            )
+        domains = resolve_domains(
+            self._check_y(y),
+            sample_domain,
+            len(X),
+            unlabeled=self.unlabeled,
+            regression=self._regression,
+        )
+        if not domains.labeled.any():
+            raise ValueError(
+                "There is no labelled row to learn from: all are marked as unlabelled "
+                "(-1, '' or NaN). Label source or target rows."
+            )
+        return domains
+
+    def _prepare(self, X, y, sample_domain, sample_weight, *, reset=True):
+        """Validate; return the labelled rows in content order, and which are target."""
+        self._check_params()
+        X = self._check_X(X, reset=reset)
+        domains = self._resolve(X, y, sample_domain)
+        y = self._check_y(y)
+        if sample_weight is not None:
+            sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+            if sample_weight[domains.labeled].min() < 0:
+                raise ValueError("Negative values in data passed to `sample_weight`.")
+            if not sample_weight[domains.labeled].any():
+                raise ValueError(
+                    "Sample weights must contain at least one non-zero number."
+                )
+        used = domains.labeled.copy()
+        if sample_weight is not None:
+            used &= sample_weight > 0
+        rows = np.flatnonzero(used)
+        weight = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
+        return X[rows], y[rows], weight, domains.is_target[rows], y[domains.labeled]
+
+    def _ordered(self, X, y, weight, is_target):
+        # Batches must not depend on the order in which the rows came.
+        order = np.lexsort((weight, y, is_target, _projection(X)))
+        return X[order], y[order], weight[order], is_target[order]
+
+    def _fit(self, X, y, sample_domain, sample_weight):
+        X, y, weight, is_target, labels = self._prepare(
+            X, y, sample_domain, sample_weight
+        )
+        y = self._encode(y, labels, weight, reset=True)
+        X, y, weight, is_target = self._ordered(X, y, weight, is_target)
+        self.device_ = str(resolve_device(self.device))
+        seed = check_random_state(self.random_state).randint(2**31 - 1)
+        context = begin_fit(self, X, y, n_tasks=None)
+        devices = None if self.device_.startswith("cuda") else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            resumed = self.warm_start and hasattr(self, "network_")
+            if not resumed:
+                self.network_ = self._build(X[:2])
+            X = self._cast(X)
+            self.history_ = []
+            self._run_phases(X, y, weight, is_target, seed, resumed, (self, context))
+        self.network_.eval()
+        self.n_iter_ = len(self.history_)
+        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        return self
+
+    def _build(self, X):
+        sample = torch.from_numpy(np.array(X))
+        return build_network(self.backbone, self.head, self._n_outputs(), sample)
+
+    def _cast(self, X):
+        dtype = next(self.network_.head.parameters()).dtype
+        return X.astype(str(dtype).removeprefix("torch."), copy=False)
+
+    def _run_phases(self, X, y, weight, is_target, seed, resumed, bridge):
+        given = isinstance(self.backbone, nn.Module)
+        pretrain = not given if self.pretrain == "auto" else self.pretrain
+        has_both = is_target.any() and not is_target.all()
+        if pretrain and not resumed:
+            first = ~is_target if has_both else np.ones(len(y), dtype=bool)
+            self.network_.unfreeze()
+            rows = self._rows(X, y, weight, first)
+            self._train(rows, "pretrain", self.pretrain_epochs, None, bridge)
+            if not has_both:
+                return
+        weight = np.where(is_target, weight, weight * self.source_weight)
+        if not has_both:
+            weight = np.ones(len(y)) if not weight.any() else weight
+            weight = self._rows(X, y, weight, weight > 0).weight
+        self.network_.freeze(self.trainable)
+        rows = self._rows(X, y, weight, weight > 0)
+        rows, valid = self._split(rows, is_target[weight > 0], seed)
+        self._train(rows, "fine-tune", self.max_epochs, valid, bridge)
+
+    def _rows(self, X, y, weight, mask):
+        return Rows(X[mask], y[mask], weight[mask] * self._class_weights(y[mask]))
+
+    def _split(self, rows, is_target, seed):
+        """Set target rows aside for early stopping; all rows if none is target."""
+        if self.validation_fraction is None:
+            return rows, None
+        pool = np.flatnonzero(is_target) if is_target.any() else np.arange(len(rows.y))
+        try:
+            _, held = train_test_split(
+                pool,
+                test_size=self.validation_fraction,
+                random_state=seed,
+                stratify=None if self._regression else rows.y[pool],
+            )
+        except ValueError as error:
+            raise ValueError(
+                f"validation_fraction={self.validation_fraction} cannot be set aside "
+                f"from {len(pool)} rows: {error} Raise it, label more target rows, or "
+                "leave it None."
+            ) from error
+        kept = np.setdiff1d(np.arange(len(rows.y)), held)
+        part = [
+            Rows(rows.X[index], rows.y[index], rows.weight[index])
+            for index in (kept, np.sort(held))
+        ]
+        return part[0], part[1]
+
+    def _phase(self, name, max_epochs):
+        return Phase(
+            name=name,
+            max_epochs=max_epochs,
+            lr=self.lr,
+            backbone_lr=self.backbone_lr if name == "fine-tune" else None,
+            batch_size=self.batch_size,
+            optimizer=self.optimizer,
+            weight_decay=self.weight_decay,
+            l2_sp=self.l2_sp if name == "fine-tune" else 0.0,
+            patience=self.patience,
+            verbose=self.verbose,
+            mixed_precision=self.mixed_precision in ("auto", True),
+        )
+
+    def _train(self, rows, name, max_epochs, valid, bridge):
+        net, history = train(
+            self.network_,
+            rows,
+            self._phase(name, max_epochs),
+            criterion=self._criterion,
+            device=resolve_device(self.device),
+            valid=valid,
+            bridge=bridge,
+        )
+        self.history_ += history
+        return net
+
+    def _partial_fit(self, X, y, sample_domain, sample_weight, labels):
+        first = not hasattr(self, "network_")
+        X, y, weight, is_target, known = self._prepare(
+            X, y, sample_domain, sample_weight, reset=first
+        )
+        y = self._encode(y, known if labels is None else labels, weight, reset=first)
+        X, y, weight, is_target = self._ordered(X, y, weight, is_target)
+        self.device_ = str(resolve_device(self.device))
+        devices = None if self.device_.startswith("cuda") else []
+        with torch.random.fork_rng(devices=devices):
+            if first:
+                seed = check_random_state(self.random_state).randint(2**31 - 1)
+                torch.manual_seed(seed)
+                self.network_ = self._build(X[:2])
+                self.history_ = []
+            else:
+                torch.manual_seed(self.n_iter_)
+            self.network_.unfreeze()
+            if is_target.any() and not is_target.all():
+                weight = np.where(is_target, weight, weight * self.source_weight)
+            if weight.any():
+                rows = self._rows(self._cast(X), y, weight, weight > 0)
+                self._train(rows, "partial-fit", 1, None, None)
+        self.network_.eval()
+        self.n_iter_ = len(self.history_)
+        return self
+
+    def _forward(self, X):
+        """Return the outputs of the head for all rows, batch by batch."""
+        check_is_fitted(self, "network_")
+        X = self._cast(self._check_X(X, reset=False))
+        device = resolve_device(self.device)
+        network = self.network_.to(device).eval()
+        mixed = self.mixed_precision in ("auto", True)
+        outputs = []
+        with torch.no_grad(), autocast(device, mixed):
+            for start in range(0, len(X), 1024):
+                batch = torch.from_numpy(np.array(X[start : start + 1024]))
+                outputs.append(network(batch.to(device)).cpu())
+        return torch.cat(outputs).double().numpy()
+
+    def save(self, path):
+        """Save the fitted estimator as a folder of safetensors and JSON, no pickle.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Folder, made if need be.
+
+        See Also
+        --------
+        load : The way back.
+        """
+        check_is_fitted(self, "network_")
+        save_estimator(self, path)
+
+    @classmethod
+    def load(cls, path, *, backbone=None):
+        """Load what `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The folder.
+        backbone : nn.Module or callable, default=None
+            The backbone that was used, if it was not a default one: a module cannot be
+            written without pickle. Its weights are replaced by the saved ones.
+
+        Returns
+        -------
+        estimator
+            Predicts as the saved one did.
+        """
+        return load_estimator(cls, path, backbone)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags
+
+
+def _projection(X):
+    """Return a number for each row that depends on its content alone."""
+    flat = X.reshape(len(X), -1)
+    direction = np.random.RandomState(0).normal(size=flat.shape[1])
+    return np.round(flat @ direction.astype(X.dtype), 9)

@@ -1,0 +1,137 @@
+"""Save and load fitted estimators as safetensors and JSON: nothing is unpickled."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+__all__ = ["load_estimator", "save_estimator"]
+
+_FORMAT = 1
+_STATE = (
+    "n_features_in_",
+    "input_shape_",
+    "history_",
+    "n_iter_",
+    "y_mean_",
+    "y_scale_",
+)
+
+
+def _plain(value):
+    """Return a value as JSON takes it, arrays with their type."""
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist(), "dtype": value.dtype.str}
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, dict):
+        return {"items": [[_plain(k), _plain(v)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _restored(value):
+    if isinstance(value, dict) and "array" in value:
+        return np.array(value["array"], dtype=value["dtype"])
+    if isinstance(value, dict) and "items" in value:
+        return {_restored(k): _restored(v) for k, v in value["items"]}
+    if isinstance(value, list):
+        return [_restored(item) for item in value]
+    return value
+
+
+def save_estimator(estimator, path):
+    """Write the folder: weights.safetensors and estimator.json."""
+    import sktransfer
+
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    params = estimator.get_params(deep=False)
+    given = params.pop("backbone") is not None
+    if not isinstance(params["random_state"], int | None):
+        params["random_state"] = None  # a generator is not a setting
+    state = {k: getattr(estimator, k) for k in _STATE if hasattr(estimator, k)}
+    for name in ("classes_", "feature_names_in_"):
+        if hasattr(estimator, name):
+            values = getattr(estimator, name)
+            values = values.astype(str) if values.dtype.kind == "O" else values
+            state[name] = values
+    dtype = next(estimator.network_.head.parameters()).dtype
+    head = {
+        "format": _FORMAT,
+        "class": type(estimator).__name__,
+        "sktransfer": sktransfer.__version__,
+        "given_backbone": given,
+        "dtype": str(dtype).removeprefix("torch."),
+        "params": _plain(params),
+        "state": {key: _plain(value) for key, value in state.items()},
+    }
+    try:
+        text = json.dumps(head, indent=1)
+    except TypeError as error:
+        raise ValueError(f"A parameter cannot be written as JSON: {error}.") from error
+    tensors = {
+        key: value.detach().cpu().contiguous().clone()
+        for key, value in estimator.network_.state_dict().items()
+    }
+    save_file(tensors, path / "weights.safetensors")
+    (path / "estimator.json").write_text(text, encoding="utf-8")
+
+
+def _read(path):
+    path = Path(path)
+    try:
+        head = json.loads((path / "estimator.json").read_text(encoding="utf-8"))
+        tensors = load_file(path / "weights.safetensors")
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"{path} holds no saved estimator: {error.filename or error} is missing."
+        ) from error
+    except (json.JSONDecodeError, UnicodeDecodeError, SafetensorError) as error:
+        raise ValueError(f"{path} holds a damaged file: {error}") from error
+    if not isinstance(head, dict) or head.get("format") != _FORMAT:
+        raise ValueError(
+            f"{path} is of another version of `save`: expected format {_FORMAT}."
+        )
+    return head, tensors
+
+
+def load_estimator(cls, path, backbone):
+    """Read the folder, refuse what does not match, rebuild the estimator."""
+    head, tensors = _read(path)
+    if head["class"] != cls.__name__:
+        raise ValueError(
+            f"{path} holds a {head['class']}. Load it with {head['class']}.load."
+        )
+    if head["given_backbone"] and backbone is None:
+        raise ValueError(
+            f"{path} was saved with a backbone of your own, which is not in the file. "
+            "Pass it: load(path, backbone=...)."
+        )
+    if not head["given_backbone"] and backbone is not None:
+        raise ValueError(
+            f"{path} was saved with the default backbone; leave `backbone` out."
+        )
+    params = _restored(head["params"])
+    if isinstance(params["head"], list):
+        params["head"] = tuple(params["head"])
+    estimator = cls(backbone=backbone, **params)
+    for name, value in head["state"].items():
+        setattr(estimator, name, _restored(value))
+    estimator.input_shape_ = tuple(estimator.input_shape_)
+    estimator.device_ = "cpu"
+    sample = np.zeros((2, *estimator.input_shape_), dtype=head["dtype"])
+    with torch.random.fork_rng(devices=[]):
+        estimator.network_ = estimator._build(sample)
+    try:
+        estimator.network_.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(
+            f"The weights in {path} do not fit the network: {error}"
+        ) from error
+    estimator.network_.eval()
+    return estimator
