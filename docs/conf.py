@@ -1,7 +1,8 @@
 """Sphinx configuration: `make docs` builds without a warning or fails."""
 
-import sktransfer
 from sphinx_gallery.sorting import FileNameSortKey
+
+import sktransfer
 
 project = "sktransfer"
 copyright = "2026, the sktransfer developers"

@@ -95,6 +95,7 @@ def projected_gradient_norm(w, gradient, trace, scale, upper, low, high):
     ``t |w - P(w - g / t)| / scale`` with t the trace of K, which bounds its largest
     eigenvalue; zero just at the optimum. `scale` is the norm of c.
     """
+    trace = trace if trace > 0 else 1.0
     moved = project_box_slab(w - gradient / trace, upper, low, high)
     return float(trace * np.linalg.norm(w - moved) / scale)
 
@@ -225,7 +226,7 @@ def _newton(iteration, block, upper, low, high):
     gradient = (iteration.Kw - iteration.linear)[free]
     open_ = np.ones(len(free), dtype=bool)
     total_gain = 0.0
-    for _ in range(60):
+    for _ in range(10):
         bounds = (upper, low - rest, high - rest)
         moves = _newton_moves(K, gradient, open_, values.sum(), bounds)
         change, gain = _best_step(K, gradient, values, moves, bounds)
@@ -284,7 +285,7 @@ def _best_step(K, gradient, values, moves, bounds):
     """
     best = None, 0.0
     for move in moves:
-        length = _longest(values, move, *bounds)
+        length, improved = _longest(values, move, *bounds), False
         candidates = [project_box_slab(values + move, *bounds)]
         if length < 1.0:
             candidates.append(np.clip(values + length * move, 0, bounds[0]))
@@ -292,8 +293,8 @@ def _best_step(K, gradient, values, moves, bounds):
             change = candidate - values
             gain = float(change @ gradient + 0.5 * (change @ (K @ change)))
             if gain < best[1]:
-                best = change, gain
-        if length == 1.0 and best[0] is not None:
+                best, improved = (change, gain), True
+        if best[0] is not None and (length == 1.0 or not improved):
             break
     return best
 

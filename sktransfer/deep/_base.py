@@ -28,8 +28,9 @@ _DOMAIN = {"sample_domain": True}
 class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
     """Pretrain on the source, fine-tune on the target, by composition over skorch.
 
-    A concrete estimator writes `__init__`, ``_encode(y, labels, weight, reset)`` (targets as the
-    criterion wants them), ``_n_outputs()``, ``_class_weights(y)`` and its predictions.
+    A concrete estimator writes `__init__`, ``_encode(y, labels, weight, reset)``
+    (targets as the criterion wants them), ``_n_outputs()``, ``_class_weights(y)`` and
+    its predictions.
     """
 
     __metadata_request__fit = _DOMAIN

@@ -133,14 +133,14 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
     >>> import numpy as np
     >>> from sktransfer.deep import FineTunedClassifier
     >>> rng = np.random.RandomState(0)
-    >>> X = rng.normal(size=(220, 2))
+    >>> X = rng.normal(size=(230, 2))
     >>> y = (X[:, 0] > 0).astype(int)
-    >>> sample_domain = np.r_[np.ones(200), -np.ones(20)]
-    >>> X[200:] = X[200:] @ [[0.0, 1.0], [1.0, 0.0]]  # the target's axes are swapped
-    >>> model = FineTunedClassifier(random_state=0)
+    >>> y[200:] = X[200:, 1] > 0  # in the target another column decides
+    >>> sample_domain = np.r_[np.ones(200), -np.ones(30)]
+    >>> model = FineTunedClassifier(max_epochs=200, random_state=0)
     >>> model = model.fit(X, y, sample_domain=sample_domain)
-    >>> X_new = rng.normal(size=(100, 2))
-    >>> bool(model.score(X_new, (X_new[:, 1] > 0).astype(int)) > 0.85)
+    >>> X_new = rng.normal(size=(200, 2))
+    >>> bool(model.score(X_new, (X_new[:, 1] > 0).astype(int)) > 0.8)
     True
     """
 

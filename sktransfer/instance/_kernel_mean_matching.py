@@ -122,7 +122,7 @@ class KernelMeanMatchingWeighter(BaseWeighter):
         "nystroem" replaces the kernel by its Nyström approximation.
     n_landmarks : int, default=500
         Number of landmarks of "nystroem", drawn from both domains.
-    tol : float, default=1e-6
+    tol : float, default=1e-5
         Largest norm of the projected gradient, relative to that of the linear term.
     max_iter : int, default=5000
         Largest number of gradient steps.
@@ -174,6 +174,10 @@ class KernelMeanMatchingWeighter(BaseWeighter):
        0 \le \beta_i \le B, \quad
        \bigl| \textstyle\sum_i \beta_i - n_s \bigr| \le n_s \epsilon .
 
+    In few columns the kernel's matrix is nearly singular: then many coefficients give
+    the same weighted mean to rounding, and single coefficients are less certain than
+    the objective. A smaller `upper_bound` makes them more even.
+
     References
     ----------
     .. [1] J. Huang, A. J. Smola, A. Gretton, K. M. Borgwardt, B. Schölkopf. Correcting
@@ -205,7 +209,7 @@ class KernelMeanMatchingWeighter(BaseWeighter):
         eps=None,
         solver="exact",
         n_landmarks=500,
-        tol=1e-6,
+        tol=1e-5,
         max_iter=5000,
         random_state=0,
     ):
@@ -316,7 +320,8 @@ class KernelMeanMatchingWeighter(BaseWeighter):
         total = max(float(weights.sum()), np.finfo(float).tiny)
         after = square / total**2 - 2 * (attraction @ weights) / total + target_mean
         before = gram.mean() - 2 * attraction.mean() + target_mean
-        self.mmd_before_, self.mmd_after_ = max(before, 0.0), max(float(after), 0.0)
+        self.mmd_before_ = max(float(before), 0.0)
+        self.mmd_after_ = max(float(after), 0.0)
         if not result.converged:
             warnings.warn(
                 f"KernelMeanMatchingWeighter stopped after {result.n_iter} steps at a "
