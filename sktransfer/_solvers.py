@@ -29,18 +29,9 @@ _NEWTON_LIMIT = 3000
 class QPResult:
     """Solution and certificate.
 
-    Attributes
-    ----------
-    weights : ndarray of shape (n,)
-        Within the box exactly, within the slab to rounding.
-    objective : float
-        1/2 w' K w - c' w.
-    norm : float
-        Projected-gradient norm reached, see `projected_gradient_norm`.
-    n_iter : int
-        Products with K, or with the matrix of the working set.
-    converged : bool
-        Whether the norm is below the tolerance.
+    The weights lie within the box exactly and within the slab to rounding; `norm` is
+    the projected-gradient norm reached, `n_iter` the number of products with K or with
+    the matrix of the working set.
     """
 
     weights: np.ndarray
@@ -180,7 +171,7 @@ def solve_dense(
     trace : float
         Trace of K.
     upper, low, high : float
-        The box and the slab.
+        Box and slab.
     start : ndarray of shape (n,), default=None
         Where to begin; None: equal weights.
     tol : float, default=1e-6
@@ -340,10 +331,8 @@ def solve_by_columns(
         The box and the slab.
     tol : float, default=1e-6
         For the projected-gradient norm over all rows.
-    max_iter : int, default=5000
-        Bound on the products with the matrix of the working set.
-    max_rows : int, default=3000
-        Largest working set; None is returned where it would not do.
+    max_iter, max_rows : int
+        Bounds on products and on the working set; None is returned beyond.
 
     Returns
     -------

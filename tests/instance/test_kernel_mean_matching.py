@@ -81,7 +81,7 @@ def test_limits():
     assert same.effective_sample_size_ > 100
 
 
-@pytest.mark.parametrize("p", [1, 3])
+@pytest.mark.parametrize("p", [3, 5])
 def test_follows_the_true_density_ratio(p):
     X, domain = draw(1500, 1500, p=p)
     weights = fit(X, domain, upper_bound=10.0).sample_weight_[:1500]
