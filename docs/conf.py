@@ -29,7 +29,18 @@ html_theme_options = {
 html_show_sourcelink = False
 
 autosummary_generate = True
-autodoc_default_options = {"members": True, "inherited-members": True}
+# The request methods that scikit-learn generates refer to labels of its own manual.
+REQUESTS = ["fit", "partial_fit", "transform", "predict", "predict_proba"]
+REQUESTS += ["predict_log_proba", "decision_function", "score"]
+autodoc_default_options = {
+    "members": True,
+    "inherited-members": True,
+    "exclude-members": ", ".join(
+        ["get_metadata_routing", "set_callbacks", "set_output"]
+        + ["get_params", "set_params", "__init__"]
+        + [f"set_{name}_request" for name in REQUESTS]
+    ),
+}
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
