@@ -1,7 +1,5 @@
 """Sphinx configuration: `make docs` builds without a warning or fails."""
 
-from sphinx_gallery.sorting import FileNameSortKey
-
 import sktransfer
 
 project = "sktransfer"
@@ -50,7 +48,7 @@ intersphinx_mapping = {}
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "auto_examples",
-    "within_subsection_order": FileNameSortKey,
+    "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "abort_on_example_error": True,
     "doc_module": ("sktransfer",),

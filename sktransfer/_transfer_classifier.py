@@ -62,7 +62,7 @@ class TransferClassifier(ClassifierMixin, BaseTransfer):
         The classes, without the marker.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if X has string column names.
 
     See Also

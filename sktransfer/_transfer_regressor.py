@@ -52,7 +52,7 @@ class TransferRegressor(RegressorMixin, BaseTransfer):
         The fitted clones of the adapters, in order; empty without one.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if X has string column names.
 
     See Also

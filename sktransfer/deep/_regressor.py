@@ -101,7 +101,7 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
         Shape of a row.
     n_features_in_ : int
         Number of features seen in `fit` (channels for images).
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if X has string column names.
 
     See Also

@@ -77,9 +77,9 @@ class MMDAligner(BaseAligner):
 
     Attributes
     ----------
-    eigenvalues_ : ndarray of shape (n_components_,)
+    eigenvalues_ : ndarray of shape (n_components,)
         Of the generalised eigen-equation, in falling order.
-    projection_ : ndarray of shape (n_features_in_ or n_kernel_rows, n_components_)
+    projection_ : ndarray of shape (n_features or n_rows, n_components)
         Rows are mapped by features or kernel values times this matrix.
     n_components_ : int
         Number of components.
@@ -94,7 +94,7 @@ class MMDAligner(BaseAligner):
         Whether there was no target to adapt to.
     n_features_in_ : int
         Number of features seen in `fit`.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Their names, if X has string column names.
 
     See Also

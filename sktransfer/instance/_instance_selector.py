@@ -95,7 +95,7 @@ class InstanceSelector(BaseSelector):
         never contradicted).
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the columns, where X has them.
 
     See Also
