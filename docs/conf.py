@@ -29,7 +29,7 @@ html_show_sourcelink = False
 autosummary_generate = True
 # The request methods that scikit-learn generates refer to labels of its own manual.
 REQUESTS = ["fit", "partial_fit", "transform", "predict", "predict_proba"]
-REQUESTS += ["predict_log_proba", "decision_function", "score"]
+REQUESTS += ["predict_log_proba", "decision_function", "score", "split"]
 autodoc_default_options = {
     "members": True,
     "inherited-members": True,

@@ -1,5 +1,7 @@
 """What the fine-tuned estimators share: domains, phases, prediction."""
 
+import copy
+
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
@@ -16,7 +18,7 @@ from sktransfer._compat import (
 from sktransfer._domains import resolve_domains
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.deep._backbones import build_network
-from sktransfer.deep._device import autocast, resolve_device
+from sktransfer.deep._device import autocast, resolve_device, seeded
 from sktransfer.deep._persistence import load_estimator, save_estimator
 from sktransfer.deep._training import Phase, Rows, train
 
@@ -29,8 +31,8 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
     """Pretrain on the source, fine-tune on the target, by composition over skorch.
 
     A concrete estimator writes `__init__`, ``_encode(y, labels, weight, reset)``
-    (targets as the criterion wants them), ``_n_outputs()``, ``_class_weights(y)`` and
-    its predictions.
+    (targets as the criterion wants them), ``_n_outputs()``,
+    ``_class_weights(y, weight)`` and its predictions.
     """
 
     __metadata_request__fit = _DOMAIN
@@ -60,6 +62,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             also=(None,),
         )
         check_choice("optimizer", self.optimizer, ("adamw", "sgd"))
+        check_choice("mixed_precision", self.mixed_precision, ("auto", True, False))
 
     def _check_X(self, X, *, reset):
         X = validate_data(
@@ -126,18 +129,17 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         return X[order], y[order], weight[order], is_target[order]
 
     def _fit(self, X, y, sample_domain, sample_weight):
+        resumed = self.warm_start and hasattr(self, "network_")
         X, y, weight, is_target, labels = self._prepare(
-            X, y, sample_domain, sample_weight
+            X, y, sample_domain, sample_weight, reset=not resumed
         )
-        y = self._encode(y, labels, weight, reset=True)
+        y = self._encode(y, labels, weight, reset=not resumed)
         X, y, weight, is_target = self._ordered(X, y, weight, is_target)
-        self.device_ = str(resolve_device(self.device))
+        device = resolve_device(self.device)
+        self.device_ = str(device)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         context = begin_fit(self, X, y, n_tasks=None)
-        devices = None if self.device_.startswith("cuda") else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
-            resumed = self.warm_start and hasattr(self, "network_")
+        with seeded(seed, device):
             if not resumed:
                 self.network_ = self._build(X[:2])
             X = self._cast(X)
@@ -156,28 +158,33 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         dtype = next(self.network_.head.parameters()).dtype
         return X.astype(str(dtype).removeprefix("torch."), copy=False)
 
-    def _run_phases(self, X, y, weight, is_target, seed, resumed, bridge):
+    def _pretrains(self):
+        """Whether a new network has a first phase, in which all of it learns."""
         given = isinstance(self.backbone, nn.Module)
-        pretrain = not given if self.pretrain == "auto" else self.pretrain
+        return not given if self.pretrain == "auto" else self.pretrain
+
+    def _run_phases(self, X, y, weight, is_target, seed, resumed, bridge):
         has_both = is_target.any() and not is_target.all()
-        if pretrain and not resumed:
-            first = ~is_target if has_both else np.ones(len(y), dtype=bool)
+        pretrain = self._pretrains() and not resumed
+        if pretrain and has_both:
             self.network_.unfreeze()
-            rows = self._rows(X, y, weight, first)
+            rows = self._rows(X, y, weight, ~is_target)
             self._train(rows, "pretrain", self.pretrain_epochs, None, bridge)
-            if not has_both:
-                return
-        weight = np.where(is_target, weight, weight * self.source_weight)
-        if not has_both:
-            weight = np.ones(len(y)) if not weight.any() else weight
-            weight = self._rows(X, y, weight, weight > 0).weight
-        self.network_.freeze(self.trainable)
-        rows = self._rows(X, y, weight, weight > 0)
-        rows, valid = self._split(rows, is_target[weight > 0], seed)
-        self._train(rows, "fine-tune", self.max_epochs, valid, bridge)
+        if has_both:
+            weight = np.where(is_target, weight, weight * self.source_weight)
+        used = weight > 0
+        rows = self._rows(X, y, weight, used)
+        rows, valid = self._split(rows, is_target[used], seed)
+        if pretrain and not has_both:
+            self.network_.unfreeze()
+            self._train(rows, "pretrain", self.pretrain_epochs, valid, bridge)
+        else:
+            self.network_.freeze(self.trainable)
+            self._train(rows, "fine-tune", self.max_epochs, valid, bridge)
 
     def _rows(self, X, y, weight, mask):
-        return Rows(X[mask], y[mask], weight[mask] * self._class_weights(y[mask]))
+        X, y, weight = X[mask], y[mask], weight[mask]
+        return Rows(X, y, weight * self._class_weights(y, weight))
 
     def _split(self, rows, is_target, seed):
         """Set target rows aside for early stopping; all rows if none is target."""
@@ -204,33 +211,33 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         ]
         return part[0], part[1]
 
-    def _phase(self, name, max_epochs):
+    def _phase(self, name, max_epochs, is_first):
         return Phase(
             name=name,
             max_epochs=max_epochs,
             lr=self.lr,
-            backbone_lr=self.backbone_lr if name == "fine-tune" else None,
+            backbone_lr=None if is_first else self.backbone_lr,
             batch_size=self.batch_size,
             optimizer=self.optimizer,
             weight_decay=self.weight_decay,
-            l2_sp=self.l2_sp if name == "fine-tune" else 0.0,
+            l2_sp=0.0 if is_first else self.l2_sp,
             patience=self.patience,
             verbose=self.verbose,
             mixed_precision=self.mixed_precision in ("auto", True),
         )
 
-    def _train(self, rows, name, max_epochs, valid, bridge):
-        net, history = train(
+    def _train(self, rows, name, max_epochs, valid, bridge, is_first=None):
+        is_first = name == "pretrain" if is_first is None else is_first
+        _, history = train(
             self.network_,
             rows,
-            self._phase(name, max_epochs),
+            self._phase(name, max_epochs, is_first),
             criterion=self._criterion,
             device=resolve_device(self.device),
             valid=valid,
             bridge=bridge,
         )
         self.history_ += history
-        return net
 
     def _partial_fit(self, X, y, sample_domain, sample_weight, labels):
         first = not hasattr(self, "network_")
@@ -239,22 +246,23 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         )
         y = self._encode(y, known if labels is None else labels, weight, reset=first)
         X, y, weight, is_target = self._ordered(X, y, weight, is_target)
-        self.device_ = str(resolve_device(self.device))
-        devices = None if self.device_.startswith("cuda") else []
-        with torch.random.fork_rng(devices=devices):
+        device = resolve_device(self.device)
+        self.device_ = str(device)
+        seed = self.n_iter_  # other batches in every call
+        if first:
+            seed = check_random_state(self.random_state).randint(2**31 - 1)
+        with seeded(seed, device):
             if first:
-                seed = check_random_state(self.random_state).randint(2**31 - 1)
-                torch.manual_seed(seed)
                 self.network_ = self._build(X[:2])
                 self.history_ = []
-            else:
-                torch.manual_seed(self.n_iter_)
-            self.network_.unfreeze()
+            is_first = self._pretrains() and all(
+                epoch["phase"] == "partial-fit" for epoch in self.history_
+            )
+            self.network_.freeze("all" if is_first else self.trainable)
             if is_target.any() and not is_target.all():
                 weight = np.where(is_target, weight, weight * self.source_weight)
-            if weight.any():
-                rows = self._rows(self._cast(X), y, weight, weight > 0)
-                self._train(rows, "partial-fit", 1, None, None)
+            rows = self._rows(self._cast(X), y, weight, weight > 0)
+            self._train(rows, "partial-fit", 1, None, None, is_first)
         self.network_.eval()
         self.n_iter_ = len(self.history_)
         return self
@@ -272,6 +280,13 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
                 batch = torch.from_numpy(np.array(X[start : start + 1024]))
                 outputs.append(network(batch.to(device)).cpu())
         return torch.cat(outputs).double().numpy()
+
+    def __getstate__(self):
+        """Leave the weights on the CPU, where any machine can unpickle them."""
+        state = dict(super().__getstate__())
+        if "network_" in state:
+            state["network_"] = copy.deepcopy(state["network_"]).cpu()
+        return state
 
     def save(self, path):
         """Save the fitted estimator as a folder of safetensors and JSON, no pickle.
@@ -314,7 +329,11 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
 
 
 def _projection(X):
-    """Return a number for each row that depends on its content alone."""
-    flat = X.reshape(len(X), -1)
-    direction = np.random.RandomState(0).normal(size=flat.shape[1])
-    return np.round(flat @ direction.astype(X.dtype), 9)
+    """Return a number for each row that depends on its content alone.
+
+    The last digits of a product depend on where in X the row stands, hence the
+    rounding, relative to the largest.
+    """
+    flat = X.reshape(len(X), -1).astype(np.float64, copy=False)
+    values = flat @ np.random.RandomState(0).normal(size=flat.shape[1])
+    return np.round(values / max(np.abs(values).max(), np.finfo(float).tiny), 12)

@@ -250,34 +250,38 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         return self._partial_fit(X, y, sample_domain, sample_weight, labels)
 
     def _encode(self, y, labels, weight, *, reset):
+        labels, y = _plain(labels), _plain(y)
         check_classification_targets(labels)
+        if self.unlabeled is not None and labels.dtype.kind == "f":
+            _check_no_float_marker(labels)
         if reset:
             self.classes_ = np.unique(labels)
         unknown = ~np.isin(y, self.classes_)
         if unknown.any():
             raise ValueError(
-                f"y holds the label {y[unknown][0]!r}, which is not among the classes "
-                f"{self.classes_.tolist()}. Name all classes in the first call: "
-                "partial_fit(X, y, classes=...)."
+                f"y holds the label {y[unknown].tolist()[0]!r}, which is not among the classes "
+                f"{self.classes_.tolist()} of the first call. Name them all there: "
+                "partial_fit(X, y, classes=...), or fit without warm_start."
             )
         return np.searchsorted(self.classes_, y).astype(np.int64)
 
     def _n_outputs(self):
         return len(self.classes_)
 
-    def _class_weights(self, codes):
+    def _class_weights(self, codes, weight):
         if self.class_weight is None:
             return np.ones(len(codes))
-        present = np.unique(codes)
+        # A phase need not see every class: balance those that it sees.
+        seen = np.unique(codes)
         if isinstance(self.class_weight, str):
-            weights = compute_class_weight(self.class_weight, classes=present, y=codes)
-        else:
             weights = compute_class_weight(
-                self.class_weight,
-                classes=self.classes_[present],
-                y=self.classes_[codes],
+                self.class_weight, classes=seen, y=codes, sample_weight=weight
             )
-        return weights[np.searchsorted(present, codes)]
+            return weights[np.searchsorted(seen, codes)]
+        weights = compute_class_weight(
+            self.class_weight, classes=self.classes_, y=self.classes_[codes]
+        )
+        return weights[codes]
 
     def decision_function(self, X, *, sample_domain=None):
         """Return the scores before the softmax; for two classes their difference.
@@ -354,3 +358,19 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
             Share of rows predicted right.
         """
         return accuracy_score(y, self.predict(X), sample_weight=sample_weight)
+
+
+def _plain(labels):
+    """Return objects that are not strings with the type of their values."""
+    if labels.dtype.kind != "O" or all(isinstance(v, str) for v in labels):
+        return labels
+    return np.array(labels.tolist())
+
+
+def _check_no_float_marker(labels):
+    if -1 in labels and len(np.unique(labels)) > 2:
+        raise ValueError(
+            "y holds floats with -1.0 among several labels. Unlabelled rows are -1 in "
+            "integer labels and NaN in float labels: convert y to integers, or pass "
+            "unlabeled=None if -1.0 is a class."
+        )

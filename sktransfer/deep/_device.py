@@ -1,26 +1,56 @@
-"""Where the network lives, and with which precision it computes."""
+"""Where the network lives, with which precision and random numbers it computes."""
 
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 
 import torch
 
-__all__ = ["autocast", "resolve_device"]
+__all__ = ["autocast", "resolve_device", "seeded"]
 
 
 def resolve_device(device):
     """Return a torch device: "auto" is CUDA, else Apple's MPS, else the CPU."""
-    if device == "auto":
+    if isinstance(device, str) and device == "auto":
         if torch.cuda.is_available():
             return torch.device("cuda")
         if torch.backends.mps.is_available():
             return torch.device("mps")
         return torch.device("cpu")
     try:
-        return torch.device(device)
+        found = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise ValueError(
             f"`device` must be 'auto' or the name of a torch device, got {device!r}."
         ) from error
+    backend = {"cuda": torch.cuda, "mps": torch.backends.mps}.get(found.type)
+    if backend is not None and not backend.is_available():
+        raise ValueError(
+            f"`device` is {device!r}, which torch does not find on this machine. Use "
+            "'auto' or 'cpu'."
+        )
+    return found
+
+
+@contextmanager
+def seeded(seed, device):
+    """Draw from generators seeded with `seed`, and leave the global ones as they were.
+
+    `torch.manual_seed` would also seed the generators of devices that are not used
+    here, and nothing would set those back.
+    """
+    is_cuda, is_mps = device.type == "cuda", device.type == "mps"
+    mps_state = torch.mps.get_rng_state() if is_mps else None
+    with torch.random.fork_rng(devices=[device] if is_cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if is_cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        if is_mps:
+            torch.mps.manual_seed(seed)
+        try:
+            yield
+        finally:
+            if is_mps:
+                torch.mps.set_rng_state(mps_state)
 
 
 def autocast(device, mixed_precision):

@@ -255,7 +255,7 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
     def _n_outputs(self):
         return 1
 
-    def _class_weights(self, y):
+    def _class_weights(self, y, weight):
         return np.ones(len(y))
 
     def predict(self, X, *, sample_domain=None):

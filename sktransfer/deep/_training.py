@@ -1,5 +1,6 @@
 """One phase of training: a skorch net over a network that is already built."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,7 @@ class _Net(NeuralNet):
     def __init__(self, *args, l2_sp=0.0, mixed_precision=False, **kwargs):
         self.l2_sp = l2_sp
         self.mixed_precision = mixed_precision
+        self.out_of_patience = False
         super().__init__(*args, **kwargs)
 
     def remember_start(self):
@@ -59,19 +61,23 @@ class _Net(NeuralNet):
         self.start_ = [p.detach().clone() for p in self.module_.freezable()]
 
     def infer(self, x, **fit_params):
+        """Compute the outputs; the rows' weights stay outside."""
         with autocast(torch.device(self.device), self.mixed_precision):
             return super().infer(x["X"], **fit_params)
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
+        """Return a batch's share of the weighted mean loss over all rows."""
         y_true = y_true.to(y_pred.device)
         losses = self.criterion_(
             y_pred.to(torch.promote_types(y_pred.dtype, torch.float32)), y_true
         )
         weight = X["w"].to(losses.device)
         if not training:
-            return (weight * losses).sum() / weight.sum().clamp_min(1e-12)
+            return (weight * losses).mean()
         loss = (weight * losses).sum() / self.batch_size
-        return loss + self.penalty() if self.l2_sp else loss
+        # A smaller last batch has a smaller share of the penalty too.
+        share = len(losses) / self.batch_size
+        return loss + share * self.penalty() if self.l2_sp else loss
 
     def penalty(self):
         """L2-SP: half the squared distance of the backbone from its start."""
@@ -82,19 +88,52 @@ class _Net(NeuralNet):
         return 0.5 * self.l2_sp * sum(distances) if distances else 0.0
 
 
-class _Epochs(Callback):
-    """Tell scikit-learn's callbacks about each epoch; one may stop the training."""
+class _StopTraining(Exception):
+    """Ends a phase from inside a callback.
 
-    def __init__(self, estimator, context, phase):
-        self.estimator, self.context, self.phase = estimator, context, phase
+    skorch does so by KeyboardInterrupt, which would also swallow the user's own.
+    """
 
-    def on_epoch_begin(self, net, **kwargs):
-        self.task = self.context.subcontext(task_name=f"{self.phase}-epoch")
-        self.task.call_on_fit_task_begin(estimator=self.estimator)
+
+class _Patience(EarlyStopping):
+    """Early stopping that leaves the stop to `_Epochs`, the last to see an epoch."""
 
     def on_epoch_end(self, net, **kwargs):
-        if self.task.call_on_fit_task_end(estimator=self.estimator):
-            raise KeyboardInterrupt  # skorch ends the training cleanly on it
+        """Remember the best weights, and ask for the stop."""
+        try:
+            super().on_epoch_end(net, **kwargs)
+        except KeyboardInterrupt:
+            net.out_of_patience = True
+
+
+class _Epochs(Callback):
+    """Tell scikit-learn's callbacks about each epoch; stop where one of them says so.
+
+    Without a context there is nobody to tell.
+    """
+
+    def __init__(self, phase, estimator=None, context=None):
+        self.phase, self.estimator, self.context = phase, estimator, context
+
+    def on_epoch_begin(self, net, **kwargs):
+        """Open a task."""
+        if self.context is not None:
+            self.task = self.context.subcontext(task_name=f"{self.phase}-epoch")
+            self.task.call_on_fit_task_begin(estimator=self.estimator)
+
+    def on_epoch_end(self, net, **kwargs):
+        """Close the task, look at the loss, stop if asked to."""
+        stop = net.out_of_patience
+        if self.context is not None:
+            stop |= bool(self.task.call_on_fit_task_end(estimator=self.estimator))
+        loss, epoch = net.history[-1, "train_loss"], net.history[-1, "epoch"]
+        if not np.isfinite(loss):
+            raise ValueError(
+                f"Training diverged: the loss is {loss} after epoch {epoch} "
+                f"({self.phase}). Lower `lr`, or scale X (StandardScaler)."
+            )
+        if stop:
+            raise _StopTraining
 
 
 class SquaredError(nn.Module):
@@ -151,7 +190,11 @@ def train(network, rows, phase, *, criterion, device, valid=None, bridge=None):
     if phase.verbose:
         net.set_params(callbacks__print_log=PrintLog())
     net.remember_start()
-    net.partial_fit(*_as_batchable(rows))
+    X, y = _as_batchable(rows)
+    net.notify("on_train_begin", X=X, y=y)
+    with suppress(_StopTraining):
+        net.fit_loop(X, y)
+    net.notify("on_train_end", X=X, y=y)
     history = [
         {
             "phase": phase.name,
@@ -172,13 +215,12 @@ def _as_batchable(rows):
 def make_net(network, n_rows, phase, criterion, device, valid, bridge):
     """Return the skorch net of a phase, not yet initialised."""
     callbacks = []
-    if bridge is not None:
-        callbacks.append(("scikit-learn", _Epochs(*bridge, phase.name)))
     if valid is not None:
-        stop = EarlyStopping(
+        patience = _Patience(
             patience=phase.patience, load_best=True, sink=lambda text: None
         )
-        callbacks.append(("stop", stop))
+        callbacks.append(("patience", patience))
+    callbacks.append(("epochs", _Epochs(phase.name, *(bridge or ()))))
     lr = phase.lr if phase.backbone_lr is None else phase.backbone_lr
     batch_size = row_batch_size(n_rows, phase.batch_size)
     return _Net(
