@@ -248,9 +248,10 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         X, y, weight, is_target = self._ordered(X, y, weight, is_target)
         device = resolve_device(self.device)
         self.device_ = str(device)
-        seed = self.n_iter_  # other batches in every call
         if first:
             seed = check_random_state(self.random_state).randint(2**31 - 1)
+        else:
+            seed = self.n_iter_  # other batches in every call
         with seeded(seed, device):
             if first:
                 self.network_ = self._build(X[:2])

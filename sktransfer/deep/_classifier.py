@@ -259,8 +259,8 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         unknown = ~np.isin(y, self.classes_)
         if unknown.any():
             raise ValueError(
-                f"y holds the label {y[unknown].tolist()[0]!r}, which is not among the classes "
-                f"{self.classes_.tolist()} of the first call. Name them all there: "
+                f"y holds the label {y[unknown].tolist()[0]!r}, which is not among the "
+                f"classes {self.classes_.tolist()} of the first call. Name them all: "
                 "partial_fit(X, y, classes=...), or fit without warm_start."
             )
         return np.searchsorted(self.classes_, y).astype(np.int64)
