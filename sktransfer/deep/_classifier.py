@@ -258,10 +258,11 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
             self.classes_ = np.unique(labels)
         unknown = ~np.isin(y, self.classes_)
         if unknown.any():
+            first = y[unknown].tolist()[0]
             raise ValueError(
-                f"y holds the label {y[unknown].tolist()[0]!r}, which is not among the "
-                f"classes {self.classes_.tolist()} of the first call. Name them all: "
-                "partial_fit(X, y, classes=...), or fit without warm_start."
+                f"y holds the label {first!r}, which is not among the classes "
+                f"{self.classes_.tolist()}. Name all classes in the first call: "
+                "partial_fit(X, y, classes=...)."
             )
         return np.searchsorted(self.classes_, y).astype(np.int64)
 

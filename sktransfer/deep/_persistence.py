@@ -1,16 +1,20 @@
 """Save and load fitted estimators as safetensors and JSON: nothing is unpickled."""
 
+import hashlib
 import json
 from pathlib import Path
 
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
+
+from sktransfer.deep._device import seeded
 
 __all__ = ["load_estimator", "save_estimator"]
 
 _FORMAT = 1
+_WEIGHTS, _HEAD = "weights.safetensors", "estimator.json"
 _STATE = (
     "n_features_in_",
     "input_shape_",
@@ -18,12 +22,17 @@ _STATE = (
     "n_iter_",
     "y_mean_",
     "y_scale_",
+    "classes_",
+    "feature_names_in_",
 )
+_KEYS = {"format", "class", "given_backbone", "dtype", "params", "state", "sha256"}
 
 
 def _plain(value):
     """Return a value as JSON takes it, arrays with their type."""
     if isinstance(value, np.ndarray):
+        if value.dtype.kind == "O" and all(isinstance(v, str) for v in value):
+            return {"array": value.tolist(), "dtype": "O"}
         return {"array": value.tolist(), "dtype": value.dtype.str}
     if isinstance(value, np.generic):
         return value.item()
@@ -49,22 +58,18 @@ def save_estimator(estimator, path):
     import sktransfer
 
     path = Path(path)
-    path.mkdir(parents=True, exist_ok=True)
     params = estimator.get_params(deep=False)
     given = params.pop("backbone") is not None
     if not isinstance(params["random_state"], int | None):
         params["random_state"] = None  # a generator is not a setting
     state = {k: getattr(estimator, k) for k in _STATE if hasattr(estimator, k)}
-    for name in ("classes_", "feature_names_in_"):
-        if hasattr(estimator, name):
-            values = getattr(estimator, name)
-            values = values.astype(str) if values.dtype.kind == "O" else values
-            state[name] = values
     dtype = next(estimator.network_.head.parameters()).dtype
+    weights = _packed(estimator.network_)
     head = {
         "format": _FORMAT,
         "class": type(estimator).__name__,
         "sktransfer": sktransfer.__version__,
+        "sha256": hashlib.sha256(weights).hexdigest(),
         "given_backbone": given,
         "dtype": str(dtype).removeprefix("torch."),
         "params": _plain(params),
@@ -74,19 +79,27 @@ def save_estimator(estimator, path):
         text = json.dumps(head, indent=1)
     except TypeError as error:
         raise ValueError(f"A parameter cannot be written as JSON: {error}.") from error
-    tensors = {
-        key: value.detach().cpu().contiguous().clone()
-        for key, value in estimator.network_.state_dict().items()
-    }
-    save_file(tensors, path / "weights.safetensors")
-    (path / "estimator.json").write_text(text, encoding="utf-8")
+    path.mkdir(parents=True, exist_ok=True)
+    (path / _WEIGHTS).write_bytes(weights)
+    (path / _HEAD).write_text(text, encoding="utf-8")
+
+
+def _packed(network):
+    """Return the weights as the bytes of a safetensors file."""
+    # Each tensor its own copy: safetensors takes none that share memory.
+    return save(
+        {
+            key: value.detach().cpu().contiguous().clone()
+            for key, value in network.state_dict().items()
+        }
+    )
 
 
 def _read(path):
-    path = Path(path)
     try:
-        head = json.loads((path / "estimator.json").read_text(encoding="utf-8"))
-        tensors = load_file(path / "weights.safetensors")
+        head = json.loads((path / _HEAD).read_text(encoding="utf-8"))
+        weights = (path / _WEIGHTS).read_bytes()
+        tensors = load(weights)
     except FileNotFoundError as error:
         raise FileNotFoundError(
             f"{path} holds no saved estimator: {error.filename or error} is missing."
@@ -97,11 +110,20 @@ def _read(path):
         raise ValueError(
             f"{path} is of another version of `save`: expected format {_FORMAT}."
         )
+    if not head.keys() >= _KEYS:
+        missing = ", ".join(sorted(_KEYS - head.keys()))
+        raise ValueError(f"{path} holds a damaged file: {_HEAD} lacks {missing}.")
+    if head["sha256"] != hashlib.sha256(weights).hexdigest():
+        raise ValueError(
+            f"{_HEAD} and {_WEIGHTS} in {path} do not belong together. Copy both from "
+            "the same folder, or save again."
+        )
     return head, tensors
 
 
 def load_estimator(cls, path, backbone):
     """Read the folder, refuse what does not match, rebuild the estimator."""
+    path = Path(path)
     head, tensors = _read(path)
     if head["class"] != cls.__name__:
         raise ValueError(
@@ -116,22 +138,32 @@ def load_estimator(cls, path, backbone):
         raise ValueError(
             f"{path} was saved with the default backbone; leave `backbone` out."
         )
-    params = _restored(head["params"])
-    if isinstance(params["head"], list):
-        params["head"] = tuple(params["head"])
-    estimator = cls(backbone=backbone, **params)
-    for name, value in head["state"].items():
-        setattr(estimator, name, _restored(value))
-    estimator.input_shape_ = tuple(estimator.input_shape_)
-    estimator.device_ = "cpu"
-    sample = np.zeros((2, *estimator.input_shape_), dtype=head["dtype"])
-    with torch.random.fork_rng(devices=[]):
-        estimator.network_ = estimator._build(sample)
     try:
-        estimator.network_.load_state_dict(tensors)
+        estimator = _with_state(cls, head, backbone)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} holds a damaged {_HEAD}: {error!r}") from error
+    sample = np.zeros((2, *estimator.input_shape_), dtype=head["dtype"])
+    with seeded(0, torch.device("cpu")):
+        network = estimator._build(sample)
+    try:
+        network.load_state_dict(tensors)
     except RuntimeError as error:
         raise ValueError(
             f"The weights in {path} do not fit the network: {error}"
         ) from error
-    estimator.network_.eval()
+    estimator.network_ = network.eval()
+    return estimator
+
+
+def _with_state(cls, head, backbone):
+    """Return the estimator without its network."""
+    params = _restored(head["params"])
+    if isinstance(params["head"], list):
+        params["head"] = tuple(params["head"])
+    estimator = cls(backbone=backbone, **params)
+    for name in _STATE:
+        if name in head["state"]:
+            setattr(estimator, name, _restored(head["state"][name]))
+    estimator.input_shape_ = tuple(estimator.input_shape_)
+    estimator.device_ = "cpu"
     return estimator
