@@ -10,6 +10,8 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sktransfer needs Python >= 3.11, this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
 
+# Two workers on two cores: more threads in each would only fight.
+
 # A stamp per extra: reinstalled only when pyproject.toml changes.
 $(VENV)/.installed-%: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
@@ -19,10 +21,10 @@ demo: $(VENV)/.installed-demo
 	$(BIN)/python examples/plot_quickstart_digits.py
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n $(JOBS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 
 test-fast: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
