@@ -20,7 +20,7 @@ from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.deep._backbones import build_network
 from sktransfer.deep._device import autocast, resolve_device, seeded
 from sktransfer.deep._persistence import load_estimator, save_estimator
-from sktransfer.deep._training import Phase, Rows, train
+from sktransfer.deep._training import Bridge, Phase, Rows, train
 
 __all__ = ["BaseFineTuned"]
 
@@ -31,7 +31,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
     """Pretrain on the source, fine-tune on the target, by composition over skorch.
 
     A concrete estimator writes `__init__`, ``_encode(y, labels, weight, reset)``
-    (targets as the criterion wants them), ``_n_outputs()``,
+    (targets as the criterion wants them), its inverse ``_decode``, ``_n_outputs()``,
     ``_class_weights(y, weight)`` and its predictions.
     """
 
@@ -138,16 +138,18 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         device = resolve_device(self.device)
         self.device_ = str(device)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
-        context = begin_fit(self, X, y, n_tasks=None)
+        labels = self._decode(y)
+        context = begin_fit(self, X, labels, n_tasks=None)
         with seeded(seed, device):
             if not resumed:
                 self.network_ = self._build(X[:2])
             X = self._cast(X)
             self.history_ = []
-            self._run_phases(X, y, weight, is_target, seed, resumed, (self, context))
+            bridge = Bridge(self, context, X, labels)
+            self._run_phases(X, y, weight, is_target, seed, resumed, bridge)
         self.network_.eval()
         self.n_iter_ = len(self.history_)
-        context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        context.call_on_fit_task_end(**bridge.told())
         return self
 
     def _build(self, X):
@@ -285,7 +287,10 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
     def __getstate__(self):
         """Leave the weights on the CPU, where any machine can unpickle them."""
         state = dict(super().__getstate__())
-        if "network_" in state:
+        if (
+            "network_" in state
+            and next(self.network_.parameters()).device.type != "cpu"
+        ):
             state["network_"] = copy.deepcopy(state["network_"]).cpu()
         return state
 

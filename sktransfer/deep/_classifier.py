@@ -266,6 +266,9 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
             )
         return np.searchsorted(self.classes_, y).astype(np.int64)
 
+    def _decode(self, codes):
+        return self.classes_[codes]
+
     def _n_outputs(self):
         return len(self.classes_)
 
@@ -336,8 +339,7 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         ndarray of shape (n_samples,)
             Entries of `classes_`.
         """
-        codes = self._forward(X).argmax(axis=1)
-        return self.classes_[codes]
+        return self._decode(self._forward(X).argmax(axis=1))
 
     def score(self, X, y, sample_weight=None, *, sample_domain=None):
         """Return the accuracy.

@@ -252,6 +252,9 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
             self.y_scale_ = float(np.sqrt(spread)) or 1.0
         return (y - self.y_mean_) / self.y_scale_
 
+    def _decode(self, values):
+        return values * self.y_scale_ + self.y_mean_
+
     def _n_outputs(self):
         return 1
 
@@ -273,7 +276,7 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
         ndarray of shape (n_samples,)
             Values.
         """
-        return self._forward(X)[:, 0] * self.y_scale_ + self.y_mean_
+        return self._decode(self._forward(X)[:, 0])
 
     def score(self, X, y, sample_weight=None, *, sample_domain=None):
         """Return the coefficient of determination.

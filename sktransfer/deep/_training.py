@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping, PrintLog
+from skorch.callbacks import Callback, EarlyStopping
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 from torch import nn
 
 from sktransfer.deep._device import autocast
 
-__all__ = ["Phase", "Rows", "row_batch_size", "train"]
+__all__ = ["Bridge", "Phase", "Rows", "row_batch_size", "train"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,26 @@ class Phase:
     mixed_precision: bool
 
 
+@dataclass(frozen=True)
+class Bridge:
+    """What scikit-learn's callbacks are told: who is trained, and on which rows."""
+
+    estimator: object
+    context: object
+    X: np.ndarray
+    y: np.ndarray
+
+    def told(self):
+        """Return the arguments of a hook; the network is usable after each epoch."""
+        network = {"network_": self.estimator.network_}
+        return {
+            "estimator": self.estimator,
+            "X": self.X,
+            "y": self.y,
+            "reconstruction_attributes": network,
+        }
+
+
 class _Net(NeuralNet):
     """The loss is a weighted mean over all rows, estimated from a batch.
 
@@ -53,8 +73,14 @@ class _Net(NeuralNet):
     def __init__(self, *args, l2_sp=0.0, mixed_precision=False, **kwargs):
         self.l2_sp = l2_sp
         self.mixed_precision = mixed_precision
-        self.out_of_patience = False
+        self.stops = False
         super().__init__(*args, **kwargs)
+
+    def notify(self, method_name, **cb_kwargs):
+        """Tell the callbacks, and stop once all of them have seen the epoch."""
+        super().notify(method_name, **cb_kwargs)
+        if method_name == "on_epoch_end" and self.stops:
+            raise _StopTraining
 
     def remember_start(self):
         """Keep the weights that L2-SP pulls toward."""
@@ -96,44 +122,40 @@ class _StopTraining(Exception):
 
 
 class _Patience(EarlyStopping):
-    """Early stopping that leaves the stop to `_Epochs`, the last to see an epoch."""
+    """Early stopping that lets the other callbacks see the last epoch too."""
 
     def on_epoch_end(self, net, **kwargs):
         """Remember the best weights, and ask for the stop."""
         try:
             super().on_epoch_end(net, **kwargs)
         except KeyboardInterrupt:
-            net.out_of_patience = True
+            net.stops = True
 
 
 class _Epochs(Callback):
-    """Tell scikit-learn's callbacks about each epoch; stop where one of them says so.
+    """Tell scikit-learn's callbacks about each epoch, and look at the loss."""
 
-    Without a context there is nobody to tell.
-    """
-
-    def __init__(self, phase, estimator=None, context=None):
-        self.phase, self.estimator, self.context = phase, estimator, context
+    def __init__(self, phase, bridge):
+        self.phase, self.bridge = phase, bridge
 
     def on_epoch_begin(self, net, **kwargs):
         """Open a task."""
-        if self.context is not None:
-            self.task = self.context.subcontext(task_name=f"{self.phase}-epoch")
-            self.task.call_on_fit_task_begin(estimator=self.estimator)
+        if self.bridge is not None:
+            context = self.bridge.context
+            self.task = context.subcontext(task_name=f"{self.phase}-epoch")
+            self.task.call_on_fit_task_begin(**self.bridge.told())
 
     def on_epoch_end(self, net, **kwargs):
-        """Close the task, look at the loss, stop if asked to."""
-        stop = net.out_of_patience
-        if self.context is not None:
-            stop |= bool(self.task.call_on_fit_task_end(estimator=self.estimator))
+        """Close the task, ask for a stop where a callback wants one."""
+        if self.bridge is not None:
+            asked = self.task.call_on_fit_task_end(**self.bridge.told())
+            net.stops = net.stops or bool(asked)
         loss, epoch = net.history[-1, "train_loss"], net.history[-1, "epoch"]
         if not np.isfinite(loss):
             raise ValueError(
                 f"Training diverged: the loss is {loss} after epoch {epoch} "
                 f"({self.phase}). Lower `lr`, or scale X (StandardScaler)."
             )
-        if stop:
-            raise _StopTraining
 
 
 class SquaredError(nn.Module):
@@ -175,8 +197,8 @@ def train(network, rows, phase, *, criterion, device, valid=None, bridge=None):
         Where.
     valid : Rows, default=None
         Rows for early stopping.
-    bridge : tuple, default=None
-        Estimator and callback context of scikit-learn.
+    bridge : Bridge, default=None
+        Where scikit-learn's callbacks are told about the epochs; None: they are not.
 
     Returns
     -------
@@ -187,8 +209,6 @@ def train(network, rows, phase, *, criterion, device, valid=None, bridge=None):
     """
     net = make_net(network, len(rows.y), phase, criterion, device, valid, bridge)
     net.initialize()
-    if phase.verbose:
-        net.set_params(callbacks__print_log=PrintLog())
     net.remember_start()
     X, y = _as_batchable(rows)
     net.notify("on_train_begin", X=X, y=y)
@@ -220,7 +240,7 @@ def make_net(network, n_rows, phase, criterion, device, valid, bridge):
             patience=phase.patience, load_best=True, sink=lambda text: None
         )
         callbacks.append(("patience", patience))
-    callbacks.append(("epochs", _Epochs(phase.name, *(bridge or ()))))
+    callbacks.append(("epochs", _Epochs(phase.name, bridge)))
     lr = phase.lr if phase.backbone_lr is None else phase.backbone_lr
     batch_size = row_batch_size(n_rows, phase.batch_size)
     return _Net(
@@ -240,7 +260,7 @@ def make_net(network, n_rows, phase, criterion, device, valid, bridge):
         if valid is None
         else predefined_split(Dataset(*_as_batchable(valid))),
         callbacks=callbacks,
-        callbacks__print_log=None,
+        **({} if phase.verbose else {"callbacks__print_log": None}),
         verbose=phase.verbose,
         device=str(device),
         l2_sp=phase.l2_sp,
