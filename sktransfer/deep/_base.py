@@ -20,7 +20,7 @@ from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.deep._backbones import build_network
 from sktransfer.deep._device import autocast, resolve_device, seeded
 from sktransfer.deep._persistence import load_estimator, save_estimator
-from sktransfer.deep._training import Bridge, Phase, Rows, train
+from sktransfer.deep._training import Bridge, Phase, Rows, moments_of, train
 
 __all__ = ["BaseFineTuned"]
 
@@ -145,6 +145,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
                 self.network_ = self._build(X[:2])
             X = self._cast(X)
             self.history_ = []
+            self.__dict__.pop("_moments", None)
             bridge = Bridge(self, context, X, labels)
             self._run_phases(X, y, weight, is_target, seed, resumed, bridge)
         self.network_.eval()
@@ -228,17 +229,30 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             mixed_precision=self.mixed_precision in ("auto", True),
         )
 
-    def _train(self, rows, name, max_epochs, valid, bridge, is_first=None):
-        is_first = name == "pretrain" if is_first is None else is_first
+    def _train(self, rows, name, max_epochs, valid, bridge):
         _, history = train(
             self.network_,
             rows,
-            self._phase(name, max_epochs, is_first),
+            self._phase(name, max_epochs, name == "pretrain"),
             criterion=self._criterion,
             device=resolve_device(self.device),
             valid=valid,
             bridge=bridge,
         )
+        self.history_ += history
+
+    def _train_one_epoch(self, rows, is_first):
+        """Go on with the optimizer where the last call of `partial_fit` left it."""
+        optimizer, moments = getattr(self, "_moments", (None, None))
+        net, history = train(
+            self.network_,
+            rows,
+            self._phase("partial-fit", 1, is_first),
+            criterion=self._criterion,
+            device=resolve_device(self.device),
+            moments=moments if optimizer == self.optimizer else None,
+        )
+        self._moments = self.optimizer, moments_of(net.optimizer_)
         self.history_ += history
 
     def _partial_fit(self, X, y, sample_domain, sample_weight, labels):
@@ -265,7 +279,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             if is_target.any() and not is_target.all():
                 weight = np.where(is_target, weight, weight * self.source_weight)
             rows = self._rows(self._cast(X), y, weight, weight > 0)
-            self._train(rows, "partial-fit", 1, None, None, is_first)
+            self._train_one_epoch(rows, is_first)
         self.network_.eval()
         self.n_iter_ = len(self.history_)
         return self

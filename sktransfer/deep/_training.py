@@ -13,7 +13,7 @@ from torch import nn
 
 from sktransfer.deep._device import autocast
 
-__all__ = ["Bridge", "Phase", "Rows", "row_batch_size", "train"]
+__all__ = ["Bridge", "Phase", "Rows", "moments_of", "row_batch_size", "train"]
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,20 @@ def row_batch_size(n_rows, batch_size):
 _OPTIMIZERS = {"adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
 
 
-def train(network, rows, phase, *, criterion, device, valid=None, bridge=None):
+def moments_of(optimizer):
+    """Return what an optimizer remembers of earlier steps, on the CPU."""
+    return {
+        index: {
+            name: value.cpu() if isinstance(value, torch.Tensor) else value
+            for name, value in entry.items()
+        }
+        for index, entry in optimizer.state_dict()["state"].items()
+    }
+
+
+def train(
+    network, rows, phase, *, criterion, device, valid=None, bridge=None, moments=None
+):
     """Train `network` in place; return the skorch net and what it recorded.
 
     Parameters
@@ -199,6 +212,8 @@ def train(network, rows, phase, *, criterion, device, valid=None, bridge=None):
         Rows for early stopping.
     bridge : Bridge, default=None
         Where scikit-learn's callbacks are told about the epochs; None: they are not.
+    moments : dict, default=None
+        What the optimizer remembers of an earlier call (`moments_of`).
 
     Returns
     -------
@@ -209,6 +224,9 @@ def train(network, rows, phase, *, criterion, device, valid=None, bridge=None):
     """
     net = make_net(network, len(rows.y), phase, criterion, device, valid, bridge)
     net.initialize()
+    if moments is not None:
+        fresh = net.optimizer_.state_dict()  # the learning rates may be new
+        net.optimizer_.load_state_dict({**fresh, "state": moments})
     net.remember_start()
     X, y = _as_batchable(rows)
     net.notify("on_train_begin", X=X, y=y)
