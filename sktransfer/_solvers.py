@@ -2,27 +2,35 @@
 
 Minimise 1/2 w' K w - c' w subject to 0 <= w <= upper and low <= sum(w) <= high.
 
-`solve_dense` works on a matrix: accelerated projected gradient with restart finds the
-active bounds, Newton steps on the free weights finish. `solve_by_columns` never holds
-K: most weights are zero at the optimum, so it solves on a working set of rows, looks at
-the gradient of all rows, and takes in those that violate the optimality conditions.
+`solve_dense` begins with accelerated projected gradient with restart; where the matrix
+itself is at hand and not too large, the exact solution is found from there.
+`solve_by_columns` never holds K: most weights are zero at the optimum, so it solves on
+a working set of rows, looks at the gradient of all rows, and takes in those that
+violate the optimality conditions.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import linalg
+
+from sktransfer._active_set import solve_active_set
+from sktransfer._box_slab import (
+    check_feasible,
+    project_box_slab,
+    projected_gradient_norm,
+)
+from sktransfer._interior_point import solve_interior_point
 
 __all__ = [
+    "EXACT_ROWS",
     "QPResult",
-    "check_feasible",
-    "project_box_slab",
-    "projected_gradient_norm",
     "solve_by_columns",
     "solve_dense",
 ]
 
-_NEWTON_LIMIT = 3000
+
+# Up to so many rows the exact end is sought, at some factorisations of all of K.
+EXACT_ROWS = 3000
 
 
 @dataclass(frozen=True)
@@ -39,56 +47,6 @@ class QPResult:
     norm: float
     n_iter: int
     converged: bool
-
-
-def check_feasible(n, upper, low, high):
-    """Raise if the box and the slab have no point in common."""
-    if low > high or n * upper < low or high < 0:
-        raise ValueError(
-            f"There are no {n} weights between 0 and {upper:g} whose sum is between "
-            f"{low:g} and {high:g}."
-        )
-
-
-def project_box_slab(v, upper, low, high):
-    """Return the point of the box and the slab that is closest to `v`.
-
-    It is ``clip(v - theta, 0, upper)``, with theta zero or the root of a falling
-    piecewise linear function; Newton's method on it ends after a few steps, and
-    bisection guards them.
-    """
-    w = np.clip(v, 0, upper)
-    total = w.sum()
-    if low <= total <= high:
-        return w
-    goal = low if total < low else high
-    left, right = v.min() - upper, v.max()
-    theta = 0.0
-    for _ in range(100):
-        gap = total - goal
-        if abs(gap) <= 1e-14 * max(goal, 1.0):
-            break
-        left, right = (theta, right) if gap > 0 else (left, theta)
-        n_free = np.count_nonzero((w > 0) & (w < upper))
-        step = theta + gap / n_free if n_free else np.inf
-        step = step if left < step < right else 0.5 * (left + right)
-        if step == theta:
-            break
-        theta = step
-        w = np.clip(v - theta, 0, upper)
-        total = w.sum()
-    return w
-
-
-def projected_gradient_norm(w, gradient, trace, scale, upper, low, high):
-    """Norm of the gradient as far as it can be followed, free of the scale of K.
-
-    ``t |w - P(w - g / t)| / scale`` with t the trace of K, which bounds its largest
-    eigenvalue; zero just at the optimum. `scale` is the norm of c.
-    """
-    trace = trace if trace > 0 else 1.0
-    moved = project_box_slab(w - gradient / trace, upper, low, high)
-    return float(trace * np.linalg.norm(w - moved) / scale)
 
 
 def _scale(linear):
@@ -158,7 +116,7 @@ def solve_dense(
     start=None,
     tol=1e-6,
     max_iter=5000,
-    block=None,
+    matrix=None,
 ):
     """Solve from products with K.
 
@@ -178,8 +136,8 @@ def solve_dense(
         For the projected-gradient norm.
     max_iter : int, default=5000
         Bound on the products.
-    block : callable, default=None
-        rows -> K among these rows; with it Newton steps on the free weights are made.
+    matrix : ndarray of shape (n, n), default=None
+        K itself, positive definite; with it the solution is exact to rounding.
 
     Returns
     -------
@@ -192,114 +150,27 @@ def solve_dense(
     iteration = _Accelerated(product, linear, upper, low, high, start)
     scale, n_iter = _scale(linear), 0
     norm = iteration.norm(trace, scale)
-    while norm > tol and n_iter < max_iter:
+    exact = matrix is None or n > EXACT_ROWS
+    while (norm > tol or not exact) and n_iter < max_iter:
         for _ in range(min(25, max_iter - n_iter)):
             iteration.step()
             n_iter += 1
+        if not exact:
+            iteration.restart(_exact(matrix, linear, upper, low, high, iteration.w))
+            exact = True
         norm = iteration.norm(trace, scale)
-        if block is not None and norm > tol:
-            better = _newton(iteration, block, upper, low, high)
-            if better is not None:
-                iteration.restart(better)
-                n_iter += 1
-                norm = iteration.norm(trace, scale)
     return QPResult(iteration.w, iteration.objective(), norm, n_iter, norm <= tol)
 
 
-def _newton(iteration, block, upper, low, high):
-    """Minimise over the free weights, those at a bound held; None if it cannot."""
-    w = iteration.w
-    free = np.flatnonzero((w > 0) & (w < upper))
-    if not 0 < len(free) <= _NEWTON_LIMIT:
-        return None
-    K, values = block(free), w[free]
-    rest = w.sum() - values.sum()
-    gradient = (iteration.Kw - iteration.linear)[free]
-    open_ = np.ones(len(free), dtype=bool)
-    total_gain = 0.0
-    for _ in range(10):
-        bounds = (upper, low - rest, high - rest)
-        moves = _newton_moves(K, gradient, open_, values.sum(), bounds)
-        change, gain = _best_step(K, gradient, values, moves, bounds)
-        if not gain < 0:
-            break
-        values = values + change
-        gradient = gradient + K @ change
-        total_gain += gain
-        still_open = open_ & (values > 0) & (values < upper)
-        if still_open.sum() == open_.sum() or not still_open.any():
-            break
-        open_ = still_open
-    if not total_gain < 0:
-        return None
-    better = w.copy()
-    better[free] = values
-    return project_box_slab(better, upper, low, high)
-
-
-_DAMPINGS = (1e-10, 1e-7, 1e-5, 1e-3, 1e-1)
-
-
-def _newton_moves(K, gradient, open_, total, bounds):
-    """Yield steps to the minimum over the open weights, ever more damped.
-
-    Rows that are nearly alike make K singular, and the plain step wild; the damping
-    also picks the even split among rows that are equal. The sum is held if it is at a
-    bound that the step would leave.
-    """
-    size = int(open_.sum())
-    square = K[np.ix_(open_, open_)]
-    unit = max(float(np.trace(square)) / size, 1e-300)
-    at_low = total <= bounds[1] * (1 + 1e-12)
-    at_high = total >= bounds[2] * (1 - 1e-12)
-    for damping in _DAMPINGS:
-        damped = square.copy()
-        damped[np.diag_indices(size)] += damping * unit
-        try:
-            factor = linalg.cho_factor(damped, lower=True, overwrite_a=True)
-        except linalg.LinAlgError:
-            continue
-        step = -linalg.cho_solve(factor, gradient[open_])
-        if (at_low and step.sum() < 0) or (at_high and step.sum() > 0):
-            ones = linalg.cho_solve(factor, np.ones(size))
-            step -= ones * (step.sum() / ones.sum())
-        move = np.zeros(len(open_))
-        move[open_] = step
-        yield move
-
-
-def _best_step(K, gradient, values, moves, bounds):
-    """Return the change that lowers the objective most, and by how much.
-
-    Of each move, the projected step and the step to the first bound are tried; the
-    first move that stays inside is the minimum.
-    """
-    best = None, 0.0
-    for move in moves:
-        length, improved = _longest(values, move, *bounds), False
-        candidates = [project_box_slab(values + move, *bounds)]
-        if length < 1.0:
-            candidates.append(np.clip(values + length * move, 0, bounds[0]))
-        for candidate in candidates:
-            change = candidate - values
-            gain = float(change @ gradient + 0.5 * (change @ (K @ change)))
-            if gain < best[1]:
-                best, improved = (change, gain), True
-        if best[0] is not None and (length == 1.0 or not improved):
-            break
-    return best
-
-
-def _longest(values, move, upper, low, high):
-    """Longest step up to one that stays within the bounds."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        room = np.where(move < 0, -values / move, (upper - values) / move)
-    room[move == 0] = np.inf
-    total, change = values.sum(), move.sum()
-    slab = np.inf
-    if abs(change) > 1e-12 * max(abs(total), 1.0):
-        slab = ((high if change > 0 else low) - total) / change
-    return min(1.0, float(room.min()), max(slab, 0.0))
+def _exact(K, linear, upper, low, high, start):
+    """Guess the active bounds from `start`, or where that fails, from inside."""
+    bounds = (upper, low, high)
+    w = solve_active_set(K, linear, *bounds, start)
+    if w is None:
+        start = solve_interior_point(K, linear, *bounds)
+        w = solve_active_set(K, linear, *bounds, start)
+        w = start if w is None else w
+    return project_box_slab(w, *bounds)
 
 
 def solve_by_columns(
@@ -342,7 +213,7 @@ def solve_by_columns(
     check_feasible(n, upper, low, high)
     batch = max(64, min(256, n // 20))
     size = max(batch, int(np.ceil(1.5 * low / upper)))
-    if size > max_rows or max_rows >= n:
+    if size > max_rows // 2 or max_rows >= n:
         return None
     working = np.sort(np.argpartition(-linear, size - 1)[:size])
     scale, n_iter, weights = _scale(linear), 0, None
@@ -359,7 +230,7 @@ def solve_by_columns(
             start=start,
             tol=0.1 * tol,
             max_iter=max_iter - n_iter,
-            block=lambda rows, K=K: K[np.ix_(rows, rows)],
+            matrix=K,
         )
         n_iter += inner.n_iter
         weights = np.zeros(n)

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse, stats
 from sklearn.exceptions import ConvergenceWarning
@@ -107,6 +109,35 @@ def test_every_row_takes_part():
     order = np.random.RandomState(0).permutation(1201)
     again = fit(X[order], domain[order], upper_bound=1.2, eps=0.0)
     assert_allclose(again.sample_weight_, weighter.sample_weight_[order], atol=1e-4)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 10**6),
+    p=st.integers(1, 6),
+    n_source=st.integers(2, 60),
+    n_target=st.integers(1, 40),
+    upper_bound=st.sampled_from([1.5, 20.0, 1000.0]),
+)
+def test_weights_for_any_rows(seed, p, n_source, n_target, upper_bound):
+    X, domain = draw(n_source, n_target, p, seed)
+    weights = fit(X, domain, upper_bound=upper_bound).sample_weight_
+    assert weights.min() >= 0
+    assert_allclose(weights[:n_source].mean(), 1)
+    assert_array_equal(weights[n_source:], 1)
+    order = np.random.RandomState(seed).permutation(len(domain))
+    again = fit(X[order], domain[order], upper_bound=upper_bound).sample_weight_
+    assert_allclose(again, weights[order], atol=1e-5 * weights.max())
+
+
+@pytest.mark.parametrize("p", [1, 2, 3, 10])
+def test_even_weights_where_rows_are_nearly_alike(p):
+    X, domain = draw(600, 600, p)
+    weighter = fit(X, domain)
+    assert weighter.projected_gradient_norm_ < 1e-10
+    assert weighter.mmd_after_ < 0.1 * weighter.mmd_before_
+    if p < 4:
+        assert weighter.effective_sample_size_ > 50
 
 
 def test_a_doubled_target_changes_nothing():
