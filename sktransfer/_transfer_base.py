@@ -161,10 +161,16 @@ class BaseTransfer(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         if self._regression or y.ndim > 1:
             labels = np.array(y, dtype=np.float64)
             labels[~domains.labeled] = np.nan
-        elif y.dtype.kind in "fOb" or self.unlabeled is None or marker in known:
-            # As floats: NaN cannot be mistaken for a class, nor a class for a marker.
-            labels = np.full(len(y), np.nan)
+        elif marker in known or (y.dtype.kind == "f" and np.any(known % 1)):
+            # As the classes' numbers: none of them can be mistaken for the marker.
+            labels = np.full(len(y), -1)
             labels[domains.labeled] = np.unique(known, return_inverse=True)[1]
+        elif y.dtype.kind == "f":
+            labels = np.full(len(y), -1)
+            labels[domains.labeled] = known
+        elif y.dtype.kind in "Ob":
+            labels = np.full(len(y), None)
+            labels[domains.labeled] = known
         else:
             labels = y.astype(np.int64) if y.dtype.kind in "iu" else y.copy()
             labels[~domains.labeled] = marker

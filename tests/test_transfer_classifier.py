@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
+from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
@@ -18,7 +19,7 @@ from sklearn.svm import LinearSVC
 from sklearn.utils import get_tags
 
 from sktransfer import TransferClassifier
-from sktransfer.exceptions import NoTargetWarning
+from sktransfer.exceptions import ClassLostWarning, NoTargetWarning
 from tests.adapters import ByFirstColumn, Centerer, PositiveRows
 
 
@@ -348,3 +349,20 @@ def test_wrong_columns_at_predict(data):
     model = TransferClassifier(adapter=Centerer()).fit(data.X, data.unsupervised)
     with pytest.raises(ValueError, match="X has 2 features, but TransferClassifier"):
         model.predict(data.X[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("y", "lost"),
+    [
+        ([0, 1, 1, -1], "0"),
+        ([2.0, 3.0, 3.0, np.nan], "2"),
+        ([True, False, False, False], "True"),
+        (["cat", "dog", "dog", ""], "'cat'"),
+        (np.array(["cat", "dog", "dog", None], object), "'cat'"),
+    ],
+)
+def test_a_lost_class_is_named(y, lost):
+    X = np.array([[0.0, -1], [1, 1], [2, 1], [3, 1]])
+    model = TransferClassifier(DummyClassifier(), PositiveRows())
+    with pytest.warns(ClassLostWarning, match=f"every source row of class {lost}. K"):
+        model.fit(X, y, sample_domain=[1, 1, 1, -1])
