@@ -10,8 +10,6 @@ $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "sktransfer needs Python >= 3.11, this is " + sys.version)'
 	$(PYTHON) -m venv $(VENV)
 
-# Two workers on two cores: more threads in each would only fight.
-
 # A stamp per extra: reinstalled only when pyproject.toml changes.
 $(VENV)/.installed-%: $(BIN)/python pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
@@ -20,6 +18,7 @@ $(VENV)/.installed-%: $(BIN)/python pyproject.toml
 demo: $(VENV)/.installed-demo
 	$(BIN)/python examples/plot_quickstart_digits.py
 
+# One thread for each worker: more would only fight over the cores.
 test: $(VENV)/.installed-test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS)
 

@@ -71,9 +71,9 @@ VARIANTS = {
 def public_estimators():
     """Every public estimator class, found by walking the package."""
     found = set()
-    names = [module.name for module in pkgutil.walk_packages(sktransfer.__path__)]
-    public = [name for name in names if not name.startswith("_")]
-    modules = [importlib.import_module(f"sktransfer.{name}") for name in public]
+    walked = pkgutil.walk_packages(sktransfer.__path__, prefix="sktransfer.")
+    public = [item.name for item in walked if "._" not in item.name]
+    modules = [importlib.import_module(name) for name in public]
     for module in [sktransfer, *modules]:
         for name, item in vars(module).items():
             if (
