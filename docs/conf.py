@@ -17,6 +17,7 @@ extensions = [
 ]
 root_doc = "index"
 exclude_patterns = ["_build", "auto_examples/*.ipynb", "auto_examples/*.py"]
+templates_path = ["_templates"]
 html_theme = "pydata_sphinx_theme"
 html_title = "sktransfer"
 html_theme_options = {
