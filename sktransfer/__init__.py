@@ -9,7 +9,12 @@ from sktransfer._stack import stack_domains
 from sktransfer._transfer_classifier import TransferClassifier
 from sktransfer._transfer_regressor import TransferRegressor
 from sktransfer.base import BaseAligner, BaseSelector, BaseWeighter
-from sktransfer.feature import MMDAligner
+from sktransfer.feature import (
+    CORALAligner,
+    LinearTransportAligner,
+    MMDAligner,
+    SubspaceAligner,
+)
 from sktransfer.instance import InstanceSelector, KernelMeanMatchingWeighter
 from sktransfer.model_selection import TargetKFold, TargetShuffleSplit
 
@@ -21,11 +26,14 @@ __all__ = [
     "BaseAligner",
     "BaseSelector",
     "BaseWeighter",
+    "CORALAligner",
     "FineTunedClassifier",
     "FineTunedRegressor",
     "InstanceSelector",
     "KernelMeanMatchingWeighter",
+    "LinearTransportAligner",
     "MMDAligner",
+    "SubspaceAligner",
     "TargetKFold",
     "TargetShuffleSplit",
     "TransferClassifier",
