@@ -11,6 +11,7 @@ from sktransfer._transfer_regressor import TransferRegressor
 from sktransfer.base import BaseAligner, BaseSelector, BaseWeighter
 from sktransfer.feature import (
     CORALAligner,
+    GeodesicFlowAligner,
     LinearTransportAligner,
     MMDAligner,
     SubspaceAligner,
@@ -29,6 +30,7 @@ __all__ = [
     "CORALAligner",
     "FineTunedClassifier",
     "FineTunedRegressor",
+    "GeodesicFlowAligner",
     "InstanceSelector",
     "KernelMeanMatchingWeighter",
     "LinearTransportAligner",

@@ -1,7 +1,10 @@
-from sklearn.decomposition import PCA
-
 from sktransfer._validation import check_integer
 from sktransfer.base import BaseAligner
+from sktransfer.feature._principal_axes import (
+    count_components,
+    principal_axes,
+    project,
+)
 
 __all__ = ["SubspaceAligner"]
 
@@ -26,11 +29,11 @@ class SubspaceAligner(BaseAligner):
 
     Attributes
     ----------
-    source_components_ : ndarray of shape (n_features, n_components_)
+    source_components_ : ndarray of shape (n_features, n_kept)
         The source's axes, aligned: what centred source rows are multiplied with.
-    target_components_ : ndarray of shape (n_features, n_components_)
+    target_components_ : ndarray of shape (n_features, n_kept)
         The target's axes.
-    alignment_ : ndarray of shape (n_components_, n_components_)
+    alignment_ : ndarray of shape (n_kept, n_kept)
         Products of the source's axes with the target's.
     source_mean_ : ndarray of shape (n_features,)
         Mean of the source rows of fit.
@@ -47,6 +50,7 @@ class SubspaceAligner(BaseAligner):
 
     See Also
     --------
+    sktransfer.GeodesicFlowAligner : Takes all subspaces between the two.
     sktransfer.CORALAligner : Matches the whole covariance instead of directions.
 
     Notes
@@ -78,16 +82,11 @@ class SubspaceAligner(BaseAligner):
 
     def _fit(self, X_source, y_source, X_target, y_target):
         check_integer("n_components", self.n_components, low=1, also=(None,))
-        room = min(*X_source.shape, X_target.shape[0])
-        if self.n_components is not None and self.n_components > room:
-            raise ValueError(
-                f"n_components={self.n_components} is more than the data give: with "
-                f"{X_source.shape[0]} source rows, {X_target.shape[0]} target rows and "
-                f"{X_source.shape[1]} features there are {room}. Lower n_components, "
-                "or leave it None."
-            )
-        wanted = room if self.n_components is None else self.n_components
-        source, target = _axes(X_source, wanted), _axes(X_target, wanted)
+        wanted = count_components(self.n_components, X_source, X_target)
+        source, target = (
+            principal_axes(X_source, wanted),
+            principal_axes(X_target, wanted),
+        )
         self.source_mean_, self.target_mean_ = source.mean_, target.mean_
         self.alignment_ = source.components_ @ target.components_.T
         self.source_components_ = source.components_.T @ self.alignment_
@@ -95,21 +94,7 @@ class SubspaceAligner(BaseAligner):
         self.n_components_ = self._n_features_out = wanted
 
     def _map_source(self, X):
-        return _project(X, self.source_mean_, self.source_components_)
+        return project(X, self.source_mean_, self.source_components_)
 
     def _map_target(self, X):
-        return _project(X, self.target_mean_, self.target_components_)
-
-
-def _axes(X, n_components):
-    n_samples, n_features = X.shape
-    # Where rows are many, the covariance is the least arithmetic.
-    many = n_samples > 10 * n_features
-    return PCA(n_components, svd_solver="covariance_eigh" if many else "full").fit(X)
-
-
-def _project(X, mean, components):
-    components = components.astype(X.dtype, copy=False)
-    mapped = X @ components
-    mapped -= mean.astype(X.dtype, copy=False) @ components
-    return mapped
+        return project(X, self.target_mean_, self.target_components_)

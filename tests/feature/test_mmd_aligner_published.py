@@ -8,14 +8,14 @@ projections are scaled to unit length before 1-NN. Full source, full target.
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import normalize, scale
+from sklearn.preprocessing import normalize
 
 from sktransfer import MMDAligner
+from tests.feature.surf import surf_domains
 from tests.shared_data import shared_file
 
 pytestmark = pytest.mark.slow
 
-NAMES = {"C": "caltech", "A": "amazon", "W": "webcam", "D": "dslr"}
 # The row "TCA" of the benchmark table in the transferlearning repository.
 PUBLISHED = {
     "C-A": 45.6, "C-W": 39.3, "C-D": 45.9, "A-C": 42.0, "A-W": 40.0, "A-D": 35.7,
@@ -24,11 +24,8 @@ PUBLISHED = {
 
 
 def surf():
-    with np.load(shared_file("office_caltech10/surf.npz")) as file:
-        for letter, name in NAMES.items():
-            counts = file[f"{name}_X"].astype(float)
-            shares = counts / counts.sum(axis=1, keepdims=True)
-            yield letter, (normalize(scale(shares)), file[f"{name}_y"])
+    for letter, (X, y) in surf_domains().items():
+        yield letter, (normalize(X), y)
 
 
 def accuracy(source, target, aligner, order=None):
