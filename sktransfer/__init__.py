@@ -11,6 +11,7 @@ from sktransfer._transfer_regressor import TransferRegressor
 from sktransfer.base import BaseAligner, BaseSelector, BaseWeighter
 from sktransfer.feature import (
     CORALAligner,
+    FeatureAugmenter,
     GeodesicFlowAligner,
     LinearTransportAligner,
     MMDAligner,
@@ -28,6 +29,7 @@ __all__ = [
     "BaseSelector",
     "BaseWeighter",
     "CORALAligner",
+    "FeatureAugmenter",
     "FineTunedClassifier",
     "FineTunedRegressor",
     "GeodesicFlowAligner",

@@ -134,7 +134,7 @@ class BaseAligner(TransformerMixin, _BaseAdapter):
         X, domains = self._check_fit(X, y, sample_domain)
         mapped = self._fit_domains(X, y, domains)
         if mapped is None:
-            return self._map(X, domains.is_target)
+            return self._map(X, domains.domain)
         return _interleave(*mapped, domains.is_target, X.dtype)
 
     def transform(self, X, *, sample_domain=None):
@@ -154,15 +154,15 @@ class BaseAligner(TransformerMixin, _BaseAdapter):
         """
         check_is_fitted(self)
         X = self._check_X(X, reset=False)
-        if sample_domain is None:
-            is_target = np.ones(X.shape[0], dtype=bool)
-        else:
-            is_target = domain_mask(sample_domain, X.shape[0]) < 0
-        return self._map(X, is_target)
+        if sample_domain is not None:
+            sample_domain = domain_mask(sample_domain, X.shape[0])
+        return self._map(X, sample_domain)
 
-    def _map(self, X, is_target):
+    def _map(self, X, domain):
+        """Map rows by their domains' numbers; None: all are target rows."""
         if self.is_identity_:
             return X.copy()
+        is_target = np.ones(X.shape[0], bool) if domain is None else domain < 0
         if is_target.all():
             return self._map_target(X).astype(X.dtype, copy=False)
         if not is_target.any():

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy import sparse
 from sklearn.base import clone, is_regressor
 
 from sktransfer.base import BaseAligner, BaseSelector, BaseWeighter
@@ -92,6 +93,10 @@ def kind_of(estimator):
     return "regressor" if is_regressor(estimator) else "classifier"
 
 
+def _dense(array):
+    return array.toarray() if sparse.issparse(array) else np.asarray(array)
+
+
 def result(estimator, data):
     """Fit a clone and return what it says: per row of fit, and for the new rows.
 
@@ -105,7 +110,7 @@ def result(estimator, data):
     fit = {"y": data.y, "sample_domain": data.domain}
     if kind == "aligner":
         mapped = fitted.fit_transform(data.X, **fit)
-        return np.asarray(mapped), np.asarray(fitted.transform(data.X_new))
+        return _dense(mapped), _dense(fitted.transform(data.X_new))
     fitted.fit(data.X, **fit)
     if kind in ("weighter", "selector"):
         return np.asarray(fitted.sample_weight_), None
