@@ -137,7 +137,8 @@ def solve_dense(
     max_iter : int, default=5000
         Bound on the products.
     matrix : ndarray of shape (n, n), default=None
-        K itself, positive definite; with it the solution is exact to rounding.
+        K itself, positive definite; with it the solution is exact to rounding, up to
+        `EXACT_ROWS` rows.
 
     Returns
     -------
