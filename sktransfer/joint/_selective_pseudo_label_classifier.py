@@ -85,7 +85,7 @@ class SelectivePseudoLabelClassifier(BaseProbabilisticClassifier):
     >>> import numpy as np
     >>> from sktransfer import SelectivePseudoLabelClassifier
     >>> rng = np.random.RandomState(0)
-    >>> angle = np.repeat([0.0, 1.5, 0.6, 2.1], 50) + 0.2 * rng.normal(size=200)
+    >>> angle = np.repeat([0.0, 1.5, 0.6, 2.1], 50) + 0.1 * rng.normal(size=200)
     >>> X = np.c_[np.cos(angle), np.sin(angle)]
     >>> y = np.repeat([0, 1, -1, -1], 50)
     >>> model = SelectivePseudoLabelClassifier().fit(X, y)
