@@ -112,8 +112,24 @@ class BaseJointClassifier(ClassifierMixin, ABC, BaseEstimator):
                 stacklevel=2,
             )
             target = source
-        self._fit(X[source], codes[source], X[target], codes[target])
+        self._fit_domains(
+            X[source],
+            codes[source],
+            X[target],
+            codes[target],
+            source_domain=domains.domain[source],
+            target_domain=domains.domain[target],
+        )
         return self
+
+    def _fit_domains(
+        self, X_source, y_source, X_target, y_target, *, source_domain, target_domain
+    ):
+        """Learn, given the number of each row's domain; override it if they matter.
+
+        Where the source stands in for a missing target, `target_domain` is positive.
+        """
+        self._fit(X_source, y_source, X_target, y_target)
 
     def _scores_of(self, X, sample_domain):
         check_is_fitted(self)
