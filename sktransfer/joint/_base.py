@@ -1,4 +1,4 @@
-"""What the joint classifiers share: validation, domains, classes, prediction."""
+"""What the joint estimators share: validation, domains, classes, prediction."""
 
 import warnings
 from abc import ABC, abstractmethod
@@ -12,12 +12,64 @@ from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_dat
 from sktransfer._domains import domain_mask, label_array, resolve_domains
 from sktransfer.exceptions import NoTargetWarning
 
-__all__ = ["BaseJointClassifier", "BaseProbabilisticClassifier"]
+__all__ = ["BaseJoint", "BaseJointClassifier", "BaseProbabilisticClassifier"]
 
 _DOMAIN = {"sample_domain": True}
 
 
-class BaseJointClassifier(ClassifierMixin, ABC, BaseEstimator):
+class BaseJoint(ABC, BaseEstimator):
+    """What joint classifiers and regressors share: rows, domains, missing targets."""
+
+    def _check_X(self, X, *, reset):
+        sparse = self.__sklearn_tags__().input_tags.sparse
+        return validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype=[np.float64, np.float32],
+            accept_sparse="csr" if sparse else False,
+        )
+
+    def _check_given(self, y):
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
+            )
+
+    def _check_labeled_source(self, domains, ordinary):
+        if not domains.labeled[~domains.is_target].any():
+            raise ValueError(
+                f"{type(self).__name__} needs labelled source rows, got none. Label "
+                f"some, or fit an ordinary {ordinary} on the labelled target rows."
+            )
+
+    def _source_and_target(self, domains):
+        """Return the numbers of the source rows and of the target rows.
+
+        Without target rows the source stands in for them, with a warning.
+        """
+        source = np.flatnonzero(~domains.is_target & domains.labeled)
+        if domains.has_target:
+            return source, np.flatnonzero(domains.is_target)
+        warnings.warn(
+            f"{type(self).__name__} found no target row, so it adapts nothing. "
+            "Mark unlabelled target rows (-1, '' or NaN in y) or pass "
+            "sample_domain.",
+            NoTargetWarning,
+            stacklevel=3,
+        )
+        return source, source
+
+    def _checked_rows(self, X, sample_domain):
+        check_is_fitted(self)
+        X = self._check_X(X, reset=False)
+        if sample_domain is not None:
+            domain_mask(sample_domain, X.shape[0])
+        return X
+
+
+class BaseJointClassifier(ClassifierMixin, BaseJoint):
     """Base of whole classifiers that learn from both domains at once.
 
     A concrete class writes `__init__` and two hooks:
@@ -42,22 +94,8 @@ class BaseJointClassifier(ClassifierMixin, ABC, BaseEstimator):
     def _scores(self, X):
         """Return one score a class for each row."""
 
-    def _check_X(self, X, *, reset):
-        sparse = self.__sklearn_tags__().input_tags.sparse
-        return validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=[np.float64, np.float32],
-            accept_sparse="csr" if sparse else False,
-        )
-
     def _resolve(self, y, sample_domain, n_samples):
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
+        self._check_given(y)
         y = label_array(y)
         y = column_or_1d(y, warn=True)
         domains = resolve_domains(y, sample_domain, n_samples)
@@ -65,11 +103,7 @@ class BaseJointClassifier(ClassifierMixin, ABC, BaseEstimator):
         if known.dtype.kind == "O":
             known = np.array(known.tolist())
         check_classification_targets(known)
-        if not domains.labeled[~domains.is_target].any():
-            raise ValueError(
-                f"{type(self).__name__} needs labelled source rows, got none. Label "
-                "some, or fit an ordinary classifier on the labelled target rows."
-            )
+        self._check_labeled_source(domains, "classifier")
         return known, domains
 
     def fit(self, X, y, *, sample_domain=None):
@@ -101,17 +135,7 @@ class BaseJointClassifier(ClassifierMixin, ABC, BaseEstimator):
             )
         codes = np.full(X.shape[0], -1, dtype=np.int64)
         codes[domains.labeled] = positions
-        source = np.flatnonzero(~domains.is_target & domains.labeled)
-        target = np.flatnonzero(domains.is_target)
-        if not domains.has_target:
-            warnings.warn(
-                f"{type(self).__name__} found no target row, so it adapts nothing. "
-                "Mark unlabelled target rows (-1, '' or NaN in y) or pass "
-                "sample_domain.",
-                NoTargetWarning,
-                stacklevel=2,
-            )
-            target = source
+        source, target = self._source_and_target(domains)
         self._fit_domains(
             X[source],
             codes[source],
@@ -132,11 +156,7 @@ class BaseJointClassifier(ClassifierMixin, ABC, BaseEstimator):
         self._fit(X_source, y_source, X_target, y_target)
 
     def _scores_of(self, X, sample_domain):
-        check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        if sample_domain is not None:
-            domain_mask(sample_domain, X.shape[0])
-        return self._scores(X)
+        return self._scores(self._checked_rows(X, sample_domain))
 
     def predict(self, X, *, sample_domain=None):
         """Predict classes.
