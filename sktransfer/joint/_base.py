@@ -173,7 +173,8 @@ class BaseJointClassifier(ClassifierMixin, BaseJoint):
         ndarray of shape (n_samples,)
             Predicted classes.
         """
-        return self.classes_[np.argmax(self._scores_of(X, sample_domain), axis=1)]
+        scores = self._scores_of(X, sample_domain)
+        return self.classes_[np.argmax(scores, axis=1)]
 
     def decision_function(self, X, *, sample_domain=None):
         """Return the scores of the classes.
