@@ -1,7 +1,9 @@
 import numpy as np
 from scipy import sparse
 
+from sktransfer._validation import check_number
 from sktransfer.base import BaseAligner
+from sktransfer.feature._co_regularization import co_regularization_map
 
 __all__ = ["FeatureAugmenter", "augment"]
 
@@ -17,8 +19,19 @@ class FeatureAugmenter(BaseAligner):
     predicts by the shared one. Reads no labels itself. Every source and target domain
     is told apart by its number in `sample_domain`.
 
+    With `co_regularization` the unlabelled target rows help as well: on them, what is
+    special to a source domain and what is special to the target shall predict alike.
+
     Cost: nothing to fit; the output has ``1 + n_domains`` times as many columns. Sparse
-    rows stay sparse.
+    rows stay sparse. With `co_regularization` one decomposition of the target rows,
+    ``O(n_target p min(n_target, p))`` time, and rows must be dense.
+
+    Parameters
+    ----------
+    co_regularization : float, default=0.0
+        Weight of the squared disagreement of the source's and the target's model on
+        each target row, in units of the penalty on the squared weights of the model
+        fitted next. 0: none. At infinity the domains would share one model.
 
     Attributes
     ----------
@@ -41,9 +54,22 @@ class FeatureAugmenter(BaseAligner):
     A row x of the second of three domains becomes :math:`(x, 0, x, 0)` [1]_. Inner
     products of rows of the same domain are doubled, others stay as they are.
 
+    Co-regularisation [2]_ adds for each target row u the training row
+    :math:`(0, u, -u)` with the value 0. Under squared loss this is the penalty
+    :math:`w^T Q w` with :math:`Q = I + \beta \sum_u (0, u, -u)^T (0, u, -u)` in place
+    of :math:`w^T w`, and so the same as mapping all rows by :math:`Q^{-1/2}`. With
+    :math:`R = (I + 2 \beta \sum_u u u^T)^{-1/2}` a source row x becomes
+    :math:`(x, (x + Rx) / 2, (x - Rx) / 2)`, a target row
+    :math:`(x, (x - Rx) / 2, (x + Rx) / 2)`. So the disagreement is squared whatever the
+    loss of the model, and any model with the penalty :math:`w^T w` will do. Every
+    source domain is paired with every target domain, on the rows of all target domains,
+    labelled or not.
+
     References
     ----------
     .. [1] H. Daumé III. Frustratingly Easy Domain Adaptation. ACL, 2007.
+    .. [2] H. Daumé III, A. Kumar, A. Saha. Frustratingly Easy Semi-Supervised Domain
+       Adaptation. DANLP, 2010.
 
     Examples
     --------
@@ -56,12 +82,21 @@ class FeatureAugmenter(BaseAligner):
            [3., 0., 3.]])
     """
 
+    def __init__(self, *, co_regularization=0.0):
+        self.co_regularization = co_regularization
+
     def _fit_domains(self, X, y, domains):
+        check_number("co_regularization", self.co_regularization, low=0)
         self.domains_ = _in_order(X, domains.domain)
         return super()._fit_domains(X, y, domains)
 
     def _fit(self, X_source, y_source, X_target, y_target):
         self._n_features_out = (1 + len(self.domains_)) * X_source.shape[1]
+        self._agreement = None
+        if self.co_regularization > 0:
+            self._agreement = co_regularization_map(
+                X_target, self.domains_ > 0, self.co_regularization
+            )
 
     def _map(self, X, domain):
         if self.is_identity_:
@@ -82,7 +117,11 @@ class FeatureAugmenter(BaseAligner):
                 f"was fitted with {self.domains_.tolist()}. Fit it with rows of them, "
                 "or give the number of the domain they are most like."
             )
-        return augment(X, domain, self.domains_)
+        augmented = augment(X, domain, self.domains_)
+        if self._agreement is None:
+            return augmented
+        positions = (domain[:, None] == self.domains_).argmax(axis=1)
+        return self._agreement.apply(augmented, X, positions)
 
     def _map_source(self, X):
         return self._map(X, np.full(X.shape[0], self.domains_[0]))
@@ -92,7 +131,8 @@ class FeatureAugmenter(BaseAligner):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
+        # The root of the penalty is dense.
+        tags.input_tags.sparse = self.co_regularization == 0
         return tags
 
 
