@@ -116,8 +116,8 @@ class JointTransportClassifier(BaseJointClassifier):
     >>> from sktransfer import JointTransportClassifier
     >>> rng = np.random.RandomState(0)
     >>> y = np.repeat([0, 1], 50)
-    >>> X_source = rng.normal(size=(100, 2)) + np.c_[4 * y, 0 * y]
-    >>> X_target = rng.normal(size=(100, 2)) + np.c_[4 * y + 3, 0 * y]
+    >>> X_source = rng.normal(size=(100, 2)) + np.c_[6 * y, 0 * y]
+    >>> X_target = rng.normal(size=(100, 2)) + np.c_[6 * y + 4, 0 * y]
     >>> model = JointTransportClassifier()
     >>> model = model.fit(np.r_[X_source, X_target], np.r_[y, np.full(100, -1)])
     >>> bool(model.score(X_target, y) > 0.95)
