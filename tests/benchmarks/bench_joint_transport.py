@@ -3,8 +3,8 @@
     python tests/benchmarks/bench_joint_transport.py [--rows 3000] [--classes 10]
 
 Both sides get the same rows: ten Gaussian classes in 20 columns, the target moved and
-squeezed, logistic regression inside, ten rounds at the most, weight one half for the
-features (alpha means the label in SKADA and the features here).
+squeezed, logistic regression inside, ten rounds at the most. The objectives weigh alike
+but are not the same: SKADA divides distances by their mean, sktransfer by the largest.
 """
 
 import argparse
