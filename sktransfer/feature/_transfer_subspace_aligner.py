@@ -52,6 +52,10 @@ class TransferSubspaceAligner(BaseAligner):
     mu : float, default=1.0
         Weight of the divergence of the domains. 0: the objective alone. The objective
         is between 0 and 1, the divergence between 0 and 2.
+    regularization : float, default=1.0
+        Added to the diagonals of both matrices of "flda" and "lpp", in units of the
+        mean of the second: directions of little variance, whose ratio is chance, are
+        passed over. Not for "pca".
     gamma : float or "median", default="median"
         Width of the kernel between projected rows: ``1 / (4 h^2)`` for densities of
         bandwidth h. "median": 1 over the median squared distance of projected rows at
@@ -135,6 +139,7 @@ class TransferSubspaceAligner(BaseAligner):
         *,
         objective="flda",
         mu=1.0,
+        regularization=1.0,
         gamma="median",
         n_iter=100,
         tol=1e-5,
@@ -144,6 +149,7 @@ class TransferSubspaceAligner(BaseAligner):
         self.n_components = n_components
         self.objective = objective
         self.mu = mu
+        self.regularization = regularization
         self.gamma = gamma
         self.n_iter = n_iter
         self.tol = tol
@@ -154,6 +160,7 @@ class TransferSubspaceAligner(BaseAligner):
         check_integer("n_components", self.n_components, low=1, also=(None,))
         check_choice("objective", self.objective, ("flda", "pca", "lpp"))
         check_number("mu", self.mu, low=0)
+        check_number("regularization", self.regularization, low=0)
         check_number("gamma", self.gamma, low=0, low_open=True, also=("median",))
         check_integer("n_iter", self.n_iter, low=1)
         check_number("tol", self.tol, low=0)
@@ -225,11 +232,14 @@ class TransferSubspaceAligner(BaseAligner):
         return self.n_components
 
     def _matrices(self, source, labels):
-        if self.objective == "flda":
-            return fisher_matrices(source[labels >= 0], labels[labels >= 0])
         if self.objective == "pca":
             return principal_matrices(source)
-        return locality_matrices(source, resolve_gamma("median", source))
+        if self.objective == "flda":
+            A, B = fisher_matrices(source[labels >= 0], labels[labels >= 0])
+        else:
+            A, B = locality_matrices(source, resolve_gamma("median", source))
+        ridge = self.regularization * np.trace(B) / len(B) * np.eye(len(B))
+        return A + ridge, B + ridge
 
     def _sample(self, X, rng):
         n_rows = len(X) if self.max_samples is None else self.max_samples
