@@ -36,7 +36,7 @@ class CorrespondenceAligner(BaseAligner):
 
     Parameters
     ----------
-    n_pivots : int, default=500
+    n_pivots : int, default=100
         Largest number of pivots; never more than half of the features.
     n_components : int, default=50
         Largest number of columns that are added.
@@ -113,7 +113,7 @@ class CorrespondenceAligner(BaseAligner):
     def __init__(
         self,
         *,
-        n_pivots=500,
+        n_pivots=100,
         n_components=50,
         pivot_selection="auto",
         min_count=10,
