@@ -32,9 +32,17 @@ def test_a_known_scale_and_offset_are_recovered(domains):
     assert aligner.mmd_after_ < 1e-6
 
 
+@pytest.mark.parametrize(("regularization", "share"), [(1e-3, 0.01), (0.03, 0.15)])
+def test_how_much_of_a_known_move_is_left(regularization, share):
+    rows = np.random.RandomState(0).normal(size=(400, 1))
+    aligner = fitted(rows, rows[::-1] * 2 + 3, regularization=regularization)
+    assert_allclose(aligner.scale_, 2, rtol=share)
+    assert_allclose(aligner.offset_, 3, rtol=share)
+
+
 def test_other_rows_of_the_same_shift_give_nearly_the_same_map(domains):
     X_source, X_target, scale, offset = domains
-    aligner = fitted(X_source, X_target)
+    aligner = fitted(X_source, X_target, regularization=1e-3)
     assert_allclose(aligner.scale_, scale, rtol=0.15)
     assert_allclose(
         aligner.offset_ / aligner.spread_, offset / aligner.spread_, atol=0.2
