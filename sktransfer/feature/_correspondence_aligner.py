@@ -172,10 +172,11 @@ class CorrespondenceAligner(BaseAligner):
         n_pivots = min(self.n_pivots, X_source.shape[1] // 2)
         if not len(candidates[:n_pivots]):
             raise ValueError(
-                "CorrespondenceAligner found no pivot: no feature is present in "
-                f"min_count={self.min_count} rows of each domain, or in half of them, "
-                f"or there is but {X_source.shape[1]} feature. Lower min_count, or use "
-                "features that both domains have."
+                "CorrespondenceAligner found no pivot among the "
+                f"{X_source.shape[1]} features: none varies and is present in "
+                f"min_count={self.min_count} rows of each domain, or in half of them; "
+                "at least two features are needed. Lower min_count, or use features "
+                "that both domains have."
             )
         return candidates[:n_pivots]
 
