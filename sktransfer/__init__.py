@@ -11,13 +11,27 @@ from sktransfer._transfer_regressor import TransferRegressor
 from sktransfer.base import BaseAligner, BaseSelector, BaseWeighter
 from sktransfer.feature import (
     CORALAligner,
+    CorrespondenceAligner,
     FeatureAugmenter,
     GeodesicFlowAligner,
+    InvariantFeatureSelector,
     LinearTransportAligner,
+    LocationScaleAligner,
+    MarginalizedDenoiser,
     MMDAligner,
     SubspaceAligner,
+    TransferSubspaceAligner,
 )
 from sktransfer.instance import InstanceSelector, KernelMeanMatchingWeighter
+from sktransfer.joint import (
+    DomainAdaptiveSVM,
+    EasyTransferClassifier,
+    GradualTransferClassifier,
+    JointTransportClassifier,
+    JointTransportRegressor,
+    SelectivePseudoLabelClassifier,
+    SelfTrainedTransferClassifier,
+)
 from sktransfer.model_selection import TargetKFold, TargetShuffleSplit
 
 __version__ = "0.1.0.dev0"
@@ -29,19 +43,31 @@ __all__ = [
     "BaseSelector",
     "BaseWeighter",
     "CORALAligner",
+    "CorrespondenceAligner",
+    "DomainAdaptiveSVM",
+    "EasyTransferClassifier",
     "FeatureAugmenter",
     "FineTunedClassifier",
     "FineTunedRegressor",
     "GeodesicFlowAligner",
+    "GradualTransferClassifier",
     "InstanceSelector",
+    "InvariantFeatureSelector",
+    "JointTransportClassifier",
+    "JointTransportRegressor",
     "KernelMeanMatchingWeighter",
     "LinearTransportAligner",
+    "LocationScaleAligner",
     "MMDAligner",
+    "MarginalizedDenoiser",
+    "SelectivePseudoLabelClassifier",
+    "SelfTrainedTransferClassifier",
     "SubspaceAligner",
     "TargetKFold",
     "TargetShuffleSplit",
     "TransferClassifier",
     "TransferRegressor",
+    "TransferSubspaceAligner",
     "stack_domains",
 ]
 
