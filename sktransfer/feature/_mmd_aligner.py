@@ -15,12 +15,10 @@ from sktransfer._kernels import (
 )
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.base import BaseAligner
-from sktransfer.feature._transfer_components import (
-    domain_gap,
-    kernel_components,
-    linear_components,
-    row_space,
-)
+from sktransfer.feature._alignment_rounds import AlignmentRounds
+from sktransfer.feature._component_problem import GramProblem, SpaceProblem
+from sktransfer.feature._discrepancy import domain_gap
+from sktransfer.feature._transfer_components import Components, gram_space, row_space
 
 __all__ = ["MMDAligner"]
 
@@ -28,21 +26,28 @@ _DEFAULT_COMPONENTS = 30
 
 
 class MMDAligner(BaseAligner):
-    r"""Transfer component analysis: few components on which the domains' means agree.
+    r"""Transfer components: few directions on which the domains' means agree.
 
     Projects both domains to the components that keep the most variance while the
-    maximum mean discrepancy (MMD) between source and target is small. Rows of either
-    domain are mapped by the same map, new rows too.
+    maximum mean discrepancy (MMD) between source and target is small: transfer
+    component analysis. With `conditional` the means of each class shall agree, too, by
+    pseudo-labels of the target that are refined round by round: joint distribution
+    adaptation and its relatives. Rows of either domain are mapped by the same map, new
+    rows too.
 
-    Assumes a shift of the marginal distribution that a projection can undo, with the
-    labels depending on the components in the same way in both domains. Reads no label.
-    If the classes have other shares in the target than in the source, aligning the
-    marginals can mix classes up: judge on labelled target rows.
+    Assumes a shift of the marginal distribution (`conditional`: of each class, too)
+    that a projection can undo, with the labels depending on the components in the same
+    way in both domains. Reads no label; with `conditional`, those of the source and
+    those given in the target. If the classes have other shares in the target than in
+    the source, aligning the marginals can mix classes up: judge on labelled target
+    rows.
 
     Cost: ``O(n p^2)`` for "primal", "linear" and "cosine" with p features; for the
     other kernels the ``n x n`` Gram matrix, ``8 n^2`` bytes (half of it in float32),
     and some tens of products with it; ``O(n m^2)`` with `kernel_approx` and m
-    landmarks.
+    landmarks. A round of `conditional` costs a fraction of that and one search for
+    nearest neighbours; "discriminative" with an exact kernel decomposes the Gram
+    matrix, ``O(n^3)``.
 
     Parameters
     ----------
@@ -66,6 +71,26 @@ class MMDAligner(BaseAligner):
         Regularisation, > 0: the smaller, the closer the means of the domains. On the
         scale of the published codes, which divide the matrix L of the domains by its
         Frobenius norm.
+    conditional : bool, "weighted" or "discriminative", default=False
+        False: only the domains' means, transfer component analysis [1]_. True: those
+        of each class, too, joint distribution adaptation [2]_, or with `balance` the
+        balanced one [3]_. "weighted": each class counts by its share of the domains
+        [3]_. "discriminative": means of the same class shall agree and those of
+        different classes shall not, the joint probability form [4]_.
+    balance : float or "auto", default=0.5
+        Between 0, the domains alone, and 1, the classes alone. "auto": estimated round
+        by round from how well linear classifiers tell the domains apart.
+    discrimination : float, default=0.1
+        Weight of the different classes in "discriminative".
+    instance_sparsity : bool, default=False
+        Whether the norms of the source rows' coefficients are penalised, so that rows
+        unlike the target drop out: transfer joint matching [5]_. Not for "primal".
+    n_iter : int, default=10
+        Largest number of rounds, for `conditional` and `instance_sparsity`. The first
+        reads no label; the loop ends when no pseudo-label changes.
+    estimator : classifier, default=None
+        Gives the pseudo-labels in the projection; None: the nearest labelled row, rows
+        scaled to unit length.
     kernel_approx : {None, "nystroem"}, default=None
         None: exact. "nystroem": the kernel is replaced by its Nyström approximation on
         `n_landmarks` rows, for large n.
@@ -78,13 +103,21 @@ class MMDAligner(BaseAligner):
     Attributes
     ----------
     eigenvalues_ : ndarray of shape (n_components,)
-        Of the generalised eigen-equation, in falling order.
+        Of the generalised eigen-equation, best first. In "discriminative" they are
+        negative where the means of different classes lie further apart than all else
+        that is penalised.
     projection_ : ndarray of shape (n_features or n_rows, n_components)
         Rows are mapped by features or kernel values times this matrix.
     n_components_ : int
         Number of components.
     gamma_ : float
         The width used.
+    n_iter_ : int
+        Number of rounds.
+    balances_ : ndarray of shape (n_rounds - 1,)
+        The balance of each round after the first.
+    label_changes_ : ndarray of shape (n_changes,)
+        How many pseudo-labels changed in each round; all are new in the first.
     mmd_before_ : float
         Squared MMD between the domains in the kernel's space, as a share of the
         variance of all rows there.
@@ -112,10 +145,24 @@ class MMDAligner(BaseAligner):
     components share one scale factor, which makes their mean variance over the rows of
     fit one; signs are chosen so that each component is skewed to the right.
 
+    With `conditional`, :math:`L` is a sum of such matrices over the domains and each
+    class that both have, divided by its Frobenius norm, and of low rank: nothing of
+    size ``n x n`` is made or solved again. With `instance_sparsity`, the identity is
+    replaced by a diagonal of :math:`1 / (2 |a_i|)` on source rows with coefficients
+    :math:`a_i`, which makes the penalised sum of those norms fall in every round.
+
     References
     ----------
     .. [1] S. J. Pan, I. W. Tsang, J. T. Kwok, Q. Yang. Domain Adaptation via Transfer
        Component Analysis. IEEE Transactions on Neural Networks 22(2), 2011.
+    .. [2] M. Long, J. Wang, G. Ding, J. Sun, P. S. Yu. Transfer Feature Learning with
+       Joint Distribution Adaptation. ICCV, 2013.
+    .. [3] J. Wang, Y. Chen, S. Hao, W. Feng, Z. Shen. Balanced Distribution Adaptation
+       for Transfer Learning. ICDM, 2017.
+    .. [4] W. Zhang, D. Wu. Discriminative Joint Probability Maximum Mean Discrepancy
+       for Domain Adaptation. IJCNN, 2020.
+    .. [5] M. Long, J. Wang, G. Ding, J. Sun, P. S. Yu. Transfer Joint Matching for
+       Unsupervised Domain Adaptation. CVPR, 2014.
 
     Examples
     --------
@@ -143,6 +190,12 @@ class MMDAligner(BaseAligner):
         degree=3,
         coef0=1.0,
         mu=1.0,
+        conditional=False,
+        balance=0.5,
+        discrimination=0.1,
+        instance_sparsity=False,
+        n_iter=10,
+        estimator=None,
         kernel_approx=None,
         n_landmarks=500,
         random_state=0,
@@ -153,22 +206,45 @@ class MMDAligner(BaseAligner):
         self.degree = degree
         self.coef0 = coef0
         self.mu = mu
+        self.conditional = conditional
+        self.balance = balance
+        self.discrimination = discrimination
+        self.instance_sparsity = instance_sparsity
+        self.n_iter = n_iter
+        self.estimator = estimator
         self.kernel_approx = kernel_approx
         self.n_landmarks = n_landmarks
         self.random_state = random_state
 
     def _check_params(self):
-        if not (isinstance(self.kernel, str) and self.kernel == "primal"):
+        if not self._is_primal:
             check_kernel(self.kernel)
         check_integer("n_components", self.n_components, low=1, also=(None,))
         check_number("mu", self.mu, low=0, low_open=True)
         check_number("degree", self.degree, low=0, low_open=True)
         check_number("coef0", self.coef0)
+        check_choice(
+            "conditional", self.conditional, (False, True, "weighted", "discriminative")
+        )
+        check_number("balance", self.balance, low=0, high=1, also=("auto",))
+        check_number("discrimination", self.discrimination, low=0)
+        check_choice("instance_sparsity", self.instance_sparsity, (False, True))
+        check_integer("n_iter", self.n_iter, low=1)
+        if self.instance_sparsity and self._is_primal:
+            raise ValueError(
+                "instance_sparsity=True penalises the coefficients of the rows, which "
+                "kernel='primal' does not have. Take kernel='linear', or another one."
+            )
         check_choice("kernel_approx", self.kernel_approx, (None, "nystroem"))
         check_integer("n_landmarks", self.n_landmarks, low=1)
 
+    @property
+    def _reads_target_labels(self):
+        return bool(self.conditional)
+
     def _fit(self, X_source, y_source, X_target, y_target):
         self._check_params()
+        y_source = self._class_labels(y_source)
         stack = sparse.vstack if sparse.issparse(X_source) else np.vstack
         X = stack([X_source, X_target])
         X = X.tocsr() if sparse.issparse(X) else X
@@ -176,13 +252,45 @@ class MMDAligner(BaseAligner):
         self.gamma_ = resolve_gamma(self.gamma, X, kernel=self.kernel)
         self._kernel = Kernel(self.kernel, self.gamma_, self.degree, self.coef0)
         self._rows = self._nystroem = None
+        problem = self._linear_problem(X) if self._is_linear else self._gram_problem(X)
+        rounds = AlignmentRounds(
+            self.conditional,
+            self.balance,
+            self.discrimination,
+            self.instance_sparsity,
+            self.n_iter,
+            self.estimator,
+        )
+        components, self.n_iter_ = rounds.run(problem, X, y_source, y_target, n_source)
+        self.balances_ = np.array(rounds.balances)
+        self.label_changes_ = np.array(rounds.changes, dtype=int)
+        components = self._available(components)
         gap = domain_gap(n_source, n_target)
-        if self._is_linear:
-            mapped = self._fit_linear(X, gap)
-        else:
-            mapped = self._fit_kernel(X, gap)
+        self.mmd_before_ = _share(problem.square(gap), problem.variance, gap)
+        mapped = self._finish(problem.mapped(components), components, gap, X.dtype)
         self.n_components_ = self._n_features_out = len(self.eigenvalues_)
         return mapped[:n_source], mapped[n_source:]
+
+    def _class_labels(self, y_source):
+        """Return the labels that the setting needs, or None; raise if they lack."""
+        if not self.conditional:
+            return None
+        if y_source is None or not np.any(y_source >= 0):
+            raise ValueError(
+                f"conditional={self.conditional!r} compares the classes of the domains "
+                "and needs labelled source rows, got none. Pass y to fit, or set "
+                "conditional=False."
+            )
+        if y_source.ndim > 1 or y_source.dtype.kind == "f":
+            raise ValueError(
+                f"conditional={self.conditional!r} needs one class label a row, and y "
+                "is continuous or has several columns. Set conditional=False."
+            )
+        return y_source
+
+    @property
+    def _is_primal(self):
+        return isinstance(self.kernel, str) and self.kernel == "primal"
 
     @property
     def _is_linear(self):
@@ -197,43 +305,31 @@ class MMDAligner(BaseAligner):
             return self._nystroem.features(X)
         return normalize(X) if self.kernel == "cosine" else X
 
-    def _fit_linear(self, X, gap):
+    def _linear_problem(self, X):
         if self.kernel_approx == "nystroem" and self.kernel != "primal":
             rng = check_random_state(self.random_state)
             rows = content_subsample(X, self.n_landmarks, rng)
             self._nystroem = nystroem_map(X[rows], **self._kernel.params)
         F = self._features(X)
-        primal = isinstance(self.kernel, str) and self.kernel == "primal"
-        space = row_space(F, gap)
-        values, projection = linear_components(
-            space, self.mu, self._wanted, primal=primal
-        )
-        values, projection = self._available(values, projection)
-        variance = space.squares.sum() - space.squares @ space.ones**2
-        discrepancy = space.squares @ space.gap**2
-        mapped = np.asarray(safe_sparse_dot(F, projection))
-        self.mmd_before_ = _share(discrepancy, variance, gap)
-        return self._finish(mapped, projection, values, gap, X.dtype)
+        return SpaceProblem(F, row_space(F), self.mu, self._wanted, self._is_primal)
 
-    def _fit_kernel(self, X, gap):
+    def _gram_problem(self, X):
         K = kernel_matrix(X, **self._kernel.params)
         self._rows = X
+        if self.conditional == "discriminative":
+            return SpaceProblem(K, gram_space(K), self.mu, self._wanted)
         # A start that is as good as random but moves with the rows.
         directions = np.random.RandomState(0).normal(size=X.shape[1])
         start = np.cos(7.0 * np.asarray(X @ directions) / (np.std(X) + 1e-12))
-        gap = gap.astype(K.dtype)
-        values, coefficients = kernel_components(K, gap, self.mu, self._wanted, start)
-        values, coefficients = self._available(values, coefficients)
-        variance = np.trace(K) - K.sum(dtype=np.float64) / len(K)
-        self.mmd_before_ = _share(gap @ (K @ gap), variance, gap)
-        return self._finish(K @ coefficients, coefficients, values, gap, X.dtype)
+        return GramProblem(K, self.mu, self._wanted, start)
 
     @property
     def _wanted(self):
         return _DEFAULT_COMPONENTS if self.n_components is None else self.n_components
 
-    def _available(self, values, vectors):
+    def _available(self, components):
         """Return the components that the data give; raise if more were asked for."""
+        values = components.values
         if len(values) == 0:
             raise ValueError(
                 "The rows do not differ in the kernel's space, so there is no "
@@ -241,17 +337,18 @@ class MMDAligner(BaseAligner):
             )
         if self.n_components is None:
             # Far above rounding, so that float32 and float64 agree on their number.
-            kept = values > 1e-5 * values[0]
-            return values[kept], vectors[:, kept]
+            kept = np.abs(values) > 1e-5 * np.abs(values).max()
+            return Components(values[kept], components.projection[:, kept])
         if len(values) < self.n_components:
             raise ValueError(
                 f"n_components={self.n_components} is more than the data give: with "
                 f"kernel={self.kernel!r} there are {len(values)}. Lower n_components, "
                 "or leave it None."
             )
-        return values, vectors
+        return components
 
-    def _finish(self, mapped, projection, values, gap, dtype):
+    def _finish(self, mapped, components, gap, dtype):
+        values, projection = components.values, components.projection
         centred = (mapped - mapped.mean(axis=0)).astype(np.float64)
         variance = float(np.square(centred).sum())
         scale = np.sqrt(len(mapped) * len(values) / variance)

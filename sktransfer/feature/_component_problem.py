@@ -1,0 +1,122 @@
+"""The problem of transfer components for fixed rows, solved for one L after another."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from sklearn.utils.extmath import safe_sparse_dot
+
+from sktransfer.feature._transfer_components import (
+    RowSpace,
+    kernel_components,
+    linear_components,
+)
+
+__all__ = ["GramProblem", "SpaceProblem"]
+
+
+@dataclass
+class SpaceProblem:
+    """Rows of few features, or a Gram matrix that was decomposed.
+
+    Attributes
+    ----------
+    rows : {ndarray, sparse matrix} of shape (n_samples, p)
+        Features, or the Gram matrix: what projections are multiplied with.
+    space : RowSpace
+        Their decomposition.
+    mu : float
+        Regularisation.
+    n_components : int
+        How many.
+    primal, signed : bool
+        See `linear_components`.
+    """
+
+    rows: object
+    space: RowSpace
+    mu: float
+    n_components: int
+    primal: bool = False
+    signed: bool = False
+
+    @property
+    def variance(self):
+        """Sum of the squared distances of the rows to their mean."""
+        space = self.space
+        return space.squares.sum() - space.squares @ space.ones**2
+
+    def square(self, vector):
+        """Return ``v' K v``."""
+        return self.space.squares @ self.space.coordinates(vector) ** 2
+
+    def solve(self, discrepancy, *, penalties=None, signed=False, final=True):
+        """Return the components for one L."""
+        return linear_components(
+            self.space,
+            discrepancy,
+            self.mu,
+            self.n_components,
+            primal=self.primal,
+            penalties=penalties,
+            signed=signed,
+        )
+
+    def mapped(self, components):
+        """Return the rows, mapped."""
+        return np.asarray(safe_sparse_dot(self.rows, components.projection))
+
+
+@dataclass
+class GramProblem:
+    """Rows of any kernel, by products with their Gram matrix alone.
+
+    Attributes
+    ----------
+    K : ndarray of shape (n_samples, n_samples)
+        Gram matrix.
+    mu : float
+        Regularisation.
+    n_components : int
+        How many.
+    start : ndarray of shape (n_samples,)
+        Start of the iteration, which follows the rows.
+    """
+
+    K: np.ndarray
+    mu: float
+    n_components: int
+    start: np.ndarray
+    _last: np.ndarray | None = field(default=None, init=False)
+
+    @property
+    def variance(self):
+        """Sum of the squared distances of the rows to their mean."""
+        return np.trace(self.K) - self.K.sum(dtype=np.float64) / len(self.K)
+
+    def square(self, vector):
+        """Return ``v' K v``."""
+        vector = vector.astype(self.K.dtype)
+        return vector @ (self.K @ vector)
+
+    def solve(self, discrepancy, *, penalties=None, signed=False, final=True):
+        """Return the components for one L.
+
+        Rounds before the final one start from the components of the last and stop at
+        three digits, which is plenty for pseudo-labels.
+        """
+        rough = not final and self._last is not None
+        components = kernel_components(
+            self.K,
+            discrepancy,
+            self.mu,
+            self.n_components,
+            self._last if rough else self.start,
+            penalties=penalties,
+            tol=1e-3 if rough else None,
+        )
+        self._last = components.projection
+        return components
+
+    def mapped(self, components):
+        """Return the rows, mapped."""
+        return self.K @ components.projection
