@@ -10,9 +10,8 @@ import sys
 import numpy as np
 import pandas  # noqa: F401  (its presence lets the checks try DataFrames)
 import pytest
-from sklearn.base import BaseEstimator, clone
+from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.utils import estimator_checks as sk_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sktransfer
@@ -132,38 +131,6 @@ def test_scikit_learn(estimator, check):
 )
 def test_promise(check):
     check()
-
-
-KEPT_BY_SCIKIT_LEARN = (
-    sk_checks.check_dataframe_column_names_consistency,
-    sk_checks.check_inplace_ensure_writeable,
-)
-KEPT_FOR_TRANSFORMERS = (
-    sk_checks.check_transformer_get_feature_names_out,
-    sk_checks.check_transformer_get_feature_names_out_pandas,
-    sk_checks.check_get_feature_names_out_error,
-    sk_checks.check_set_output_transform,
-    sk_checks.check_set_output_transform_pandas,
-    sk_checks.check_set_output_transform_polars,
-    sk_checks.check_global_output_transform_pandas,
-    sk_checks.check_global_set_output_transform_polars,
-)
-
-
-@pytest.mark.parametrize("check", KEPT_BY_SCIKIT_LEARN, ids=lambda c: c.__name__)
-@pytest.mark.parametrize("estimator", list(instances()), ids=repr)
-def test_kept_by_scikit_learn(estimator, check):
-    check(type(estimator).__name__, clone(estimator))
-
-
-@pytest.mark.parametrize("check", KEPT_FOR_TRANSFORMERS, ids=lambda c: c.__name__)
-@pytest.mark.parametrize(
-    "estimator",
-    [item for item in instances() if hasattr(item, "transform")],
-    ids=repr,
-)
-def test_kept_by_scikit_learn_for_transformers(estimator, check):
-    check(type(estimator).__name__, clone(estimator))
 
 
 @pytest.mark.slow

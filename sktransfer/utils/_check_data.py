@@ -8,7 +8,14 @@ from sklearn.base import clone, is_regressor
 
 from sktransfer.base import BaseAligner, BaseSelector, BaseWeighter
 
-__all__ = ["ShiftedData", "degenerate_data", "kind_of", "result", "shifted_data"]
+__all__ = [
+    "ShiftedData",
+    "data_for",
+    "degenerate_data",
+    "kind_of",
+    "result",
+    "shifted_data",
+]
 
 
 @dataclass(frozen=True)
@@ -93,6 +100,11 @@ def kind_of(estimator):
     return "regressor" if is_regressor(estimator) else "classifier"
 
 
+def data_for(estimator, **kwargs):
+    """Draw `shifted_data` with labels, or values for a regressor."""
+    return shifted_data(regression=kind_of(estimator) == "regressor", **kwargs)
+
+
 def _dense(array):
     return array.toarray() if sparse.issparse(array) else np.asarray(array)
 
@@ -114,7 +126,13 @@ def result(estimator, data):
     fitted.fit(data.X, **fit)
     if kind in ("weighter", "selector"):
         return np.asarray(fitted.sample_weight_), None
-    for name in ("predict_proba", "decision_function", "predict"):
+    for name in ("predict_proba", "decision_function"):
         if hasattr(fitted, name):
             return None, np.asarray(getattr(fitted, name)(data.X_new))
+    if hasattr(fitted, "predict"):
+        predicted = np.asarray(fitted.predict(data.X_new))
+        if kind == "classifier":
+            # The number of the class, so that names can be compared with integers.
+            predicted = np.searchsorted(fitted.classes_, predicted)
+        return None, predicted
     raise TypeError(f"{estimator!r} has no method to predict with.")

@@ -7,7 +7,6 @@ import pickle
 import random
 import sys
 import tempfile
-import warnings
 
 import numpy as np
 from joblib import Parallel, delayed
@@ -16,15 +15,23 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import get_tags
+from sklearn.utils.validation import has_fit_parameter
 
 from sktransfer._transfer_classifier import TransferClassifier
-from sktransfer.exceptions import NoTargetWarning
+from sktransfer._transfer_regressor import TransferRegressor
 from sktransfer.utils._check_data import (
     ShiftedData,
-    degenerate_data,
+    data_for,
     kind_of,
     result,
     shifted_data,
+)
+from sktransfer.utils._kept_checks import kept_checks
+from sktransfer.utils._limit_cases import (
+    check_collapse_is_said,
+    check_degenerate_data,
+    check_sample_domain_errors,
+    check_without_target,
 )
 
 __all__ = ["promises_of"]
@@ -33,6 +40,7 @@ __all__ = ["promises_of"]
 def promises_of(estimator):
     """Yield the check functions that apply to an estimator."""
     kind = kind_of(estimator)
+    yield from kept_checks(estimator)
     yield check_row_order
     yield check_inputs_unchanged
     yield check_domain_names
@@ -56,15 +64,15 @@ def promises_of(estimator):
         yield check_transform_agrees
     if kind == "weighter":
         yield check_weights
+        yield check_collapse_is_said
     if kind == "selector":
         yield check_selection
     if kind == "classifier":
-        yield check_string_labels
         yield check_no_shift_classifier
-
-
-def _data(estimator, **kwargs):
-    return shifted_data(regression=kind_of(estimator) == "regressor", **kwargs)
+    if kind == "regressor":
+        yield check_no_shift_regressor
+    else:
+        yield check_string_labels
 
 
 def _assert_same(actual, expected, sentence, *, tol=1e-5):
@@ -79,7 +87,7 @@ def _assert_same(actual, expected, sentence, *, tol=1e-5):
 
 def check_row_order(estimator):
     """Permuting the rows permutes the result, however the domains are interleaved."""
-    data = _data(estimator)
+    data = data_for(estimator)
     rows, new = result(estimator, data)
     domains_in_blocks = np.argsort(-data.domain, kind="stable")
     shuffled = np.random.RandomState(1).permutation(len(data.X))
@@ -93,8 +101,8 @@ def check_row_order(estimator):
 
 
 def check_inputs_unchanged(estimator):
-    """X, y and sample_domain of the caller are unchanged, and may be read-only."""
-    data = _data(estimator)
+    """Leave what the caller passes unchanged; it may be read-only."""
+    data = data_for(estimator)
     before = [array.copy() for array in (data.X, data.y, data.domain, data.X_new)]
     expected = result(estimator, data)
     for array in (data.X, data.y, data.domain, data.X_new):
@@ -103,11 +111,17 @@ def check_inputs_unchanged(estimator):
     after = (data.X, data.y, data.domain, data.X_new)
     for was, now in zip(before, after, strict=True):
         np.testing.assert_array_equal(now, was, "fit changed the caller's arrays")
+    if has_fit_parameter(estimator, "sample_weight"):
+        # All alike, so that an estimator inside that takes none does not mind.
+        weight = np.full(len(data.X), 2.0)
+        weight.setflags(write=False)
+        fit = {"sample_domain": data.domain, "sample_weight": weight}
+        clone(estimator).fit(data.X, data.y, **fit)
 
 
 def check_target_labels_unread(estimator):
     """Leave the target's labels unread: any labels give the same result."""
-    data = _data(estimator)
+    data = data_for(estimator)
     target = data.domain < 0
     scrambled, masked = data.y.copy(), data.y.copy()
     scrambled[target] = np.arange(target.sum()) % 2
@@ -128,7 +142,7 @@ def check_target_labels_ignored(estimator):
 
 def check_domain_names(estimator):
     """Other numbers for the domains, or strings, change nothing."""
-    data = _data(estimator)
+    data = data_for(estimator)
     expected = result(estimator, data)
     target = data.domain < 0
     for names in (
@@ -147,7 +161,7 @@ def check_domain_names(estimator):
 
 def check_two_sources(estimator):
     """Two source domains are accepted, whichever is called the first."""
-    data = _data(estimator)
+    data = data_for(estimator)
     second = (np.arange(len(data.X)) % 3 == 0) & (data.domain > 0)
     one = data.with_(domain=np.where(second, 2, data.domain))
     other = data.with_(domain=np.where(second, 1, np.where(data.domain > 0, 2, -1)))
@@ -160,7 +174,7 @@ def check_two_sources(estimator):
 
 def check_list_and_frame_input(estimator):
     """Take lists and DataFrames as arrays."""
-    data = _data(estimator)
+    data = data_for(estimator)
     expected = result(estimator, data)
     as_list = data.with_(
         X=data.X.tolist(), y=data.y.tolist(), X_new=data.X_new.tolist()
@@ -180,7 +194,7 @@ def check_list_and_frame_input(estimator):
 
 def check_sparse_input(estimator):
     """Sparse input gives what dense input gives, or scikit-learn's own TypeError."""
-    data = _data(estimator)
+    data = data_for(estimator)
     as_sparse = ShiftedData(
         sparse.csr_array(data.X),
         data.y,
@@ -203,7 +217,7 @@ def check_sparse_input(estimator):
 
 def check_float32(estimator):
     """float32 stays float32 and gives about what float64 gives."""
-    data = _data(estimator)
+    data = data_for(estimator)
     as_float32 = data.with_(
         X=data.X.astype(np.float32), X_new=data.X_new.astype(np.float32)
     )
@@ -216,7 +230,7 @@ def check_float32(estimator):
 
 def check_reproducible(estimator):
     """Give the same for the same random_state; leave global generators alone."""
-    data = _data(estimator)
+    data = data_for(estimator)
     seeded = clone(estimator)
     if "random_state" in seeded.get_params():
         seeded.set_params(random_state=7)
@@ -235,7 +249,7 @@ def check_reproducible(estimator):
 
 def check_pickle_and_workers(estimator):
     """Give the same after pickling and in another process."""
-    data = _data(estimator)
+    data = data_for(estimator)
     expected = result(estimator, data)
     again = pickle.loads(pickle.dumps(estimator))
     _assert_same(result(again, data), expected, "pickling changes the result")
@@ -246,7 +260,7 @@ def check_pickle_and_workers(estimator):
 
 def check_pipeline_memory(estimator):
     """Give the same from a cached pipeline, on the first and on the second fit."""
-    data = _data(estimator)
+    data = data_for(estimator)
     with tempfile.TemporaryDirectory() as folder:
         models = [
             make_pipeline(
@@ -269,7 +283,7 @@ def check_pipeline_memory(estimator):
 
 def check_transform_agrees(estimator):
     """Rows of fit are mapped alike by fit_transform and by transform."""
-    data = _data(estimator)
+    data = data_for(estimator)
     fitted = clone(estimator)
     mapped = fitted.fit_transform(data.X, data.y, sample_domain=data.domain)
     again = fitted.transform(data.X, sample_domain=data.domain)
@@ -281,24 +295,9 @@ def check_transform_agrees(estimator):
     )
 
 
-def check_without_target(estimator):
-    """Without target rows nothing is adapted, and a NoTargetWarning says so."""
-    data = _data(estimator)
-    y = np.arange(len(data.X)) % 2
-    fitted = clone(estimator)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        fitted.fit(data.X, y)
-    assert any(issubclass(w.category, NoTargetWarning) for w in caught)
-    if kind_of(estimator) == "aligner":
-        np.testing.assert_array_equal(np.asarray(fitted.transform(data.X)), data.X)
-    else:
-        np.testing.assert_array_equal(fitted.sample_weight_, np.ones(len(y)))
-
-
 def check_weights(estimator):
     """Weights are finite, >= 0, of mean one on the source and one on the target."""
-    data = _data(estimator)
+    data = data_for(estimator)
     fitted = clone(estimator).fit(data.X, data.y, sample_domain=data.domain)
     weights, source = fitted.sample_weight_, data.domain > 0
     assert np.isfinite(weights).all()
@@ -310,7 +309,7 @@ def check_weights(estimator):
 
 def check_selection(estimator):
     """All target rows stay, the weights are the mask, every source row has a score."""
-    data = _data(estimator)
+    data = data_for(estimator)
     fitted = clone(estimator).fit(data.X, data.y, sample_domain=data.domain)
     source = data.domain > 0
     assert fitted.support_.dtype == bool
@@ -349,47 +348,24 @@ def check_no_shift_classifier(estimator):
     assert adapted >= plain - 0.15, f"accuracy {adapted:.2f}, plain {plain:.2f}"
 
 
+def check_no_shift_regressor(estimator):
+    """Without shift a whole regressor is about as good as ridge regression."""
+    data = shifted_data(regression=True, shift=0.0, n_source=120, n_target=120)
+
+    def score(model):
+        fitted = clone(model).fit(data.X, data.y, sample_domain=data.domain)
+        return fitted.score(data.X_new, data.y_new)
+
+    adapted, plain = score(estimator), score(TransferRegressor())
+    assert adapted >= plain - 0.15, f"R squared {adapted:.2f}, plain {plain:.2f}"
+
+
 def check_string_labels(estimator):
     """Take string labels, unlabelled rows marked "", as integers."""
-    data = _data(estimator)
+    data = data_for(estimator)
     names = np.array(["", "cat", "dog"])[data.y + 1]
     _assert_same(
         result(estimator, data.with_(y=names)),
         result(estimator, data),
         "string labels differ from integers",
     )
-
-
-def check_degenerate_data(estimator):
-    """Degenerate data give finite results or a ValueError, never NaN."""
-    for name, data in degenerate_data(_data(estimator, n_source=30, n_target=20)):
-        try:
-            outputs = result(estimator, data)
-        except ValueError as error:
-            if len(str(error)) > 20:
-                continue
-            raise AssertionError(f"{name}: the error says too little") from error
-        for output in outputs:
-            finite = output is None or np.isfinite(output).all()
-            assert finite, f"{name}: the result is not finite"
-
-
-def check_sample_domain_errors(estimator):
-    """Refuse a sample_domain that cannot be meant."""
-    data = _data(estimator)
-    zero = data.domain.copy()
-    zero[0] = 0
-    for sentence, domain in (
-        ("a sample_domain of the wrong length was taken", data.domain[:-1]),
-        ("a sample_domain with 0 was taken", zero),
-        ("a sample_domain without target was taken", np.abs(data.domain)),
-        ("a sample_domain without source was taken", -np.abs(data.domain)),
-        ("an unknown string was taken", np.where(data.domain > 0, "source", "goal")),
-    ):
-        try:
-            result(estimator, data.with_(domain=domain))
-        except ValueError as error:
-            if "sample_domain" in str(error):
-                continue
-            raise
-        raise AssertionError(sentence)

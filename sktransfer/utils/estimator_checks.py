@@ -8,6 +8,7 @@ Run all of them with `check_transfer_estimator`, or one test each::
 """
 
 import warnings
+from unittest import SkipTest
 
 from sklearn.utils.estimator_checks import check_estimator
 
@@ -61,6 +62,8 @@ def check_transfer_estimator(estimator):
     for check in yield_transfer_checks(estimator):
         try:
             check()
+        except SkipTest:  # pandas or polars is not installed
+            continue
         except Exception as error:
             raise AssertionError(f"{check!r} failed: {error}") from error
 
@@ -83,8 +86,8 @@ def yield_transfer_checks(estimator):
     --------
     >>> from sktransfer import InstanceSelector
     >>> from sktransfer.utils.estimator_checks import yield_transfer_checks
-    >>> next(yield_transfer_checks(InstanceSelector()))
-    InstanceSelector:check_row_order
+    >>> [*yield_transfer_checks(InstanceSelector())][-1]
+    InstanceSelector:check_string_labels
     """
     for function in promises_of(estimator):
         yield _Check(function, estimator)
