@@ -7,6 +7,7 @@ from sklearn.utils.validation import column_or_1d
 from torch import nn
 
 from sktransfer._compat import with_callbacks
+from sktransfer._domains import label_array
 from sktransfer.deep._base import BaseFineTuned
 
 __all__ = ["FineTunedClassifier"]
@@ -198,7 +199,7 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         self.unlabeled = unlabeled
 
     def _check_y(self, y):
-        return column_or_1d(np.asarray(y), warn=True)
+        return column_or_1d(label_array(y), warn=True)
 
     @with_callbacks
     def fit(self, X, y, *, sample_domain=None, sample_weight=None):

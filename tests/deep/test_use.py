@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import sklearn
 import torch
@@ -56,6 +57,22 @@ def test_labels_of_all_types(names, missing, kind):
     plain.fit(X[known], y[known], sample_domain=domain[known])
     assert_array_equal(model.predict(X), names[plain.predict(X)])
     assert_array_equal(model.predict_proba(X), plain.predict_proba(X))
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (["a", "b", np.nan] + ["a"] * 9, ["a", "b"]),
+        (pl.Series([0, 1, None] + [1] * 9), [0, 1]),
+        (pl.Series(["a", "b", None] + ["a"] * 9), ["a", "b"]),
+        (pd.Series([0, 1, pd.NA] + [1] * 9, dtype="Int64"), [0, 1]),
+        (pd.Series([True, False, pd.NA] + [True] * 9, dtype="boolean"), [False, True]),
+    ],
+)
+def test_missing_labels_are_no_class_and_change_no_type(labels, classes):
+    model = FineTunedClassifier(**SHORT).fit(draw(12)[0], labels)
+    assert model.classes_.tolist() == classes
+    assert type(model.classes_.tolist()[0]) is type(classes[0])
 
 
 def test_minus_one_among_float_labels_is_unclear():

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -140,6 +142,37 @@ def test_float32_and_sparse():
         assert_allclose(thin, expected, rtol=1e-10)
     with pytest.raises(TypeError, match="dense data is required"):
         mmd(sparse.csr_array(X), Y, kernel="laplacian")
+
+
+@pytest.mark.parametrize("estimator", ["biased", "unbiased", "linear"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_only_small_blocks_in_the_type_of_the_rows(estimator, dtype):
+    blocks = []
+
+    def kernel(A, B):
+        blocks.append((len(A), len(B)))
+        assert A.dtype == B.dtype == dtype
+        return A @ B.T
+
+    X, Y = (Z.astype(dtype) for Z in draw(0, 3000, 2500))
+    value = mmd(X, Y, kernel=kernel, estimator=estimator)
+    assert np.max(blocks) <= 1024
+    if estimator != "linear":
+        expected = mmd(X, Y, kernel="linear", estimator=estimator)
+        assert_allclose(value, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_does_not_grow_with_the_number_of_pairs(dtype):
+    # The whole kernel of 10,000 rows would take 200 MB in float32 alone.
+    X, Y = (Z.astype(dtype) for Z in draw(0, 5000, 5000, p=20))
+    tracemalloc.start()
+    try:
+        mmd(X, Y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 40 * 2**20
 
 
 def test_bad_input():
