@@ -8,6 +8,8 @@ from sklearn.base import (
     BaseEstimator,
     MetaEstimatorMixin,
     clone,
+    is_classifier,
+    is_regressor,
 )
 from sklearn.utils import check_array, check_random_state, get_tags
 from sklearn.utils.metadata_routing import (
@@ -71,6 +73,21 @@ class BaseTransfer(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         validate_data(self, X, reset=reset, skip_check_array=True)
         return X
 
+    def _check_estimator(self):
+        estimator = self._default_estimator()
+        wanted = "regressor" if self._regression else "classifier"
+        is_other = is_classifier if self._regression else is_regressor
+        if not hasattr(estimator, "fit") or isinstance(estimator, type):
+            raise TypeError(
+                f"`estimator` must be a {wanted} or None, got {estimator!r}. Pass an "
+                "instance of a scikit-learn class."
+            )
+        if is_other(estimator):
+            other = "TransferClassifier" if self._regression else "TransferRegressor"
+            raise TypeError(
+                f"`estimator` must be a {wanted}, got {estimator!r}. Use {other}."
+            )
+
     def _resolve(self, X, y, sample_domain):
         if y is None:
             raise ValueError(
@@ -128,6 +145,7 @@ class BaseTransfer(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         self : object
             The fitted meta-estimator.
         """
+        self._check_estimator()
         X = self._check_X(X, reset=True)
         y, domains = self._resolve(X, y, sample_domain)
         n_samples = len(y)

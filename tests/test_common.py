@@ -133,6 +133,29 @@ def test_promise(check):
     check()
 
 
+def test_public_estimators_are_final():
+    public = public_estimators()
+    for estimator in public:
+        heirs = [other for other in public if issubclass(other, estimator)]
+        assert heirs == [estimator]
+
+
+METHODS = ("fit", "partial_fit", "transform", "predict", "predict_proba")
+METHODS += ("predict_log_proba", "decision_function", "score")
+
+
+@pytest.mark.parametrize("estimator", public_estimators(), ids=lambda c: c.__name__)
+def test_sample_domain_is_requested_wherever_it_is_taken(estimator):
+    routing = estimator().get_metadata_routing()
+    for name in METHODS:
+        method = getattr(estimator, name, None)
+        if (
+            method is not None
+            and "sample_domain" in inspect.signature(method).parameters
+        ):
+            assert routing.consumes(name, ["sample_domain"]), name
+
+
 @pytest.mark.slow
 def test_with_scipy_array_api():
     # The variable must be set before scipy is imported, hence another process.

@@ -10,15 +10,15 @@ from sklearn.compose import make_column_transformer
 from sklearn.dummy import DummyClassifier
 from sklearn.ensemble import HistGradientBoostingClassifier, VotingClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV, GroupKFold
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils import get_tags
 
-from sktransfer import TransferClassifier
+from sktransfer import TransferClassifier, TransferRegressor
 from sktransfer.exceptions import ClassLostWarning, NoTargetWarning
 from tests.adapters import ByFirstColumn, Centerer, PositiveRows
 
@@ -343,6 +343,32 @@ def test_bad_input(name, data):
     model = TransferClassifier(**params)
     with pytest.raises(ValueError, match=sentence):
         model.fit(data.X, y, sample_domain=domain)
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (TransferClassifier("svm"), "must be a classifier or None, got 'svm'. Pass an"),
+        (TransferClassifier(LogisticRegression), "must be a classifier or None, got <"),
+        (TransferClassifier(Ridge()), r"classifier, got Ridge\(\). Use TransferRegr"),
+        (TransferClassifier(make_pipeline(Ridge())), r"Use TransferRegressor\."),
+        (
+            TransferRegressor(LogisticRegression()),
+            "regressor, got Log.* Use TransferCl",
+        ),
+        (TransferRegressor(KNeighborsRegressor(), ByFirstColumn()), "no sample_weight"),
+        (TransferRegressor(adapter=StandardScaler()), "must be an aligner, a weighter"),
+        (
+            TransferClassifier(adapter=StandardScaler()),
+            "must be an aligner, a weighter",
+        ),
+        (TransferClassifier(adapter=Centerer), "must be an aligner, a weighter"),
+    ],
+)
+def test_wrong_estimators_and_adapters(model, sentence, data):
+    y = np.where(data.target, np.nan, data.truth + 0.0)
+    with pytest.raises(TypeError, match=sentence):
+        model.fit(data.X, y)
 
 
 def test_wrong_columns_at_predict(data):

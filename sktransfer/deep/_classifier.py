@@ -1,4 +1,5 @@
 import numpy as np
+from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
@@ -24,9 +25,8 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
     rows: the first, or for a given module the second.
 
     Assumes that features learned on the source are useful for the target, whatever
-    kind of shift there is; the classes are
-    the same in both domains. Reads the labels of the source, and
-    those of the target, without which nothing adapts.
+    kind of shift there is; the classes are the same in both domains. Reads the labels
+    of the source, and those of the target, without which nothing adapts.
 
     Cost: epochs times rows times two or three forward passes. With few labelled target
     rows, freeze more (`trainable`) or pull harder (`l2_sp`); with very many, training
@@ -146,6 +146,8 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
     """
 
     __metadata_request__predict_proba = _DOMAIN
+    __metadata_request__predict_log_proba = _DOMAIN
+    __metadata_request__decision_function = _DOMAIN
     _regression = False
     _criterion = nn.CrossEntropyLoss
 
@@ -321,9 +323,24 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         ndarray of shape (n_samples, n_classes)
             Probabilities, in the order of `classes_`.
         """
-        scores = self._forward(X)
-        exponentials = np.exp(scores - scores.max(axis=1, keepdims=True))
-        return exponentials / exponentials.sum(axis=1, keepdims=True)
+        return softmax(self._forward(X), axis=1)
+
+    def predict_log_proba(self, X, *, sample_domain=None):
+        """Predict logarithms of class probabilities.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows.
+        sample_domain : array-like of shape (n_samples,), default=None
+            Ignored: one network serves all domains.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Log-probabilities, in the order of `classes_`.
+        """
+        return log_softmax(self._forward(X), axis=1)
 
     def predict(self, X, *, sample_domain=None):
         """Predict classes.

@@ -130,6 +130,16 @@ def test_tiny_features_do_not_tie_the_rows():
     assert_array_equal(model.fit(1e-12 * X[order], y[order]).predict_proba(X), expected)
 
 
+def test_probabilities_and_their_logarithms():
+    X, y, _ = draw()
+    model = FineTunedClassifier(**SHORT).fit(1e3 * X, y)
+    proba, logs = model.predict_proba(X), model.predict_log_proba(X)
+    assert_allclose(proba.sum(axis=1), 1)
+    assert_allclose(np.exp(logs), proba)
+    assert_allclose(logs[:, 1] - logs[:, 0], model.decision_function(X), rtol=1e-6)
+    assert np.isfinite(model.predict_log_proba(1e6 * X)).all()
+
+
 @pytest.mark.parametrize("routing", [False, True])
 def test_pipeline_and_search(routing):
     X, y, domain = draw()
