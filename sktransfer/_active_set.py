@@ -93,7 +93,7 @@ def _stationary_point(K, linear, upper, guess):
     w = np.where(guess.at_upper, upper, 0.0)
     theta = 0.0
     if len(free):
-        rest = linear[free] - K[np.ix_(free, guess.at_upper)].sum(axis=1) * upper
+        rest = linear[free] - (K @ w)[free]
         factor = linalg.cho_factor(K[np.ix_(free, free)], lower=True, overwrite_a=True)
         values = linalg.cho_solve(factor, rest)
         if guess.total is not None:
@@ -101,7 +101,7 @@ def _stationary_point(K, linear, upper, guess):
             theta = (values.sum() + w.sum() - guess.total) / ones.sum()
             values -= theta * ones
         w[free] = values
-    gradient = K[:, w != 0] @ w[w != 0] - linear
+    gradient = K @ w - linear
     return w, gradient + theta, theta
 
 

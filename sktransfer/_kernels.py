@@ -265,6 +265,10 @@ class NystroemMap:
             np.matmul(block, self.factor, out=out[rows])
         return out
 
+    def mean(self, X):
+        """Return the mean of the features of the rows of X, without making them."""
+        return kernel_mean(self.landmarks, X, **self.params) @ self.factor
+
 
 def nystroem_map(landmarks, **params):
     """Return the Nyström feature map of a kernel on the given landmark rows.

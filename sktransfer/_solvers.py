@@ -31,6 +31,8 @@ __all__ = [
 
 # Up to so many rows the exact end is sought, at some factorisations of all of K.
 EXACT_ROWS = 3000
+# Above, exchanges from a rough start go in circles too often to try them first.
+_PIVOT_ROWS = 700
 
 
 @dataclass(frozen=True)
@@ -166,9 +168,11 @@ def solve_dense(
 def _exact(K, linear, upper, low, high, start):
     """Guess the active bounds from `start`, or where that fails, from inside."""
     bounds = (upper, low, high)
-    w = solve_active_set(K, linear, *bounds, start)
+    w = None
+    if len(K) <= _PIVOT_ROWS:
+        w = solve_active_set(K, linear, *bounds, start)
     if w is None:
-        start = solve_interior_point(K, linear, *bounds)
+        start = solve_interior_point(K, linear, *bounds, tol=1e-12)
         w = solve_active_set(K, linear, *bounds, start)
         w = start if w is None else w
     return project_box_slab(w, *bounds)

@@ -291,11 +291,9 @@ class KernelMeanMatchingWeighter(BaseWeighter):
         X = X.tocsr() if sparse.issparse(X) else X
         self.gamma_ = resolve_gamma(self.gamma, X, kernel=self.kernel)
         kernel = Kernel(self.kernel, self.gamma_, self.degree, self.coef0)
-        n = X_source.shape[0]
-        features = self._features(X, kernel)
+        features = self._features(X_source, X_target, kernel)
         if features is not None:
-            F_source, F_target = features[:n], features[n:]
-            centre = np.asarray(F_target.mean(axis=0)).ravel()
+            F_source, centre = features
             return _FeatureGram(F_source), F_source @ centre, float(centre @ centre)
         attraction = kernel_mean(X_source, X_target, **kernel.params)
         return (
@@ -304,14 +302,21 @@ class KernelMeanMatchingWeighter(BaseWeighter):
             _ExactGram(X_target, kernel).mean(),
         )
 
-    def _features(self, X, kernel):
+    def _features(self, X_source, X_target, kernel):
+        """Return the features of source rows and their mean over target rows."""
         if self.solver == "nystroem":
+            stack = sparse.vstack if sparse.issparse(X_source) else np.vstack
             rng = check_random_state(self.random_state)
+            X = stack([X_source, X_target])
             rows = content_subsample(X, self.n_landmarks, rng)
-            return nystroem_map(X[rows], **kernel.params).features(X)
-        if self.kernel == "linear":
-            return X
-        return normalize(X) if self.kernel == "cosine" else None
+            landmarks = X.tocsr()[rows] if sparse.issparse(X) else X[rows]
+            mapping = nystroem_map(landmarks, **kernel.params)
+            return mapping.features(X_source), mapping.mean(X_target)
+        if self.kernel not in ("linear", "cosine"):
+            return None
+        if self.kernel == "cosine":
+            X_source, X_target = normalize(X_source), normalize(X_target)
+        return X_source, np.asarray(X_target.mean(axis=0)).ravel()
 
     def _solve(self, gram, linear, bounds):
         options = {"tol": self.tol, "max_iter": self.max_iter}
