@@ -1,25 +1,26 @@
 """Rounds of transfer components: pseudo-labels of the target and penalties of rows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.preprocessing import normalize
 
-from sktransfer._domain_balance import estimate_balance
+from sktransfer._domain_balance import estimate_balance, proxy_distance
 from sktransfer.feature._discrepancy import (
     class_discrepancy,
     joint_discrepancy,
     marginal_discrepancy,
 )
+from sktransfer.feature._nearest_labels import nearest_labels
+from sktransfer.feature._row_sparsity import sparse_penalties
+from sktransfer.feature._transfer_components import Components
 
-__all__ = ["AlignmentRounds", "sparse_penalties"]
+__all__ = ["Alignment", "AlignmentSettings", "align_in_rounds"]
 
 
-@dataclass
-class AlignmentRounds:
-    """Settings of the rounds, and what they found.
+@dataclass(frozen=True)
+class AlignmentSettings:
+    """Which L the rounds make, and how many there are.
 
     Attributes
     ----------
@@ -34,118 +35,153 @@ class AlignmentRounds:
     n_iter : int
         Largest number of rounds, the first of which reads no label.
     estimator : classifier or None
-        Gives the pseudo-labels; None: 1-NN on rows of unit length.
-    balances, changes : list
-        Balance used, and number of pseudo-labels that changed, round by round.
+        Gives the pseudo-labels; None: the nearest labelled row by angle.
     """
 
-    conditional: object
-    balance: object
-    discrimination: float
-    instance_sparsity: bool
+    conditional: object = False
+    balance: object = 0.5
+    discrimination: float = 0.1
+    instance_sparsity: bool = False
+    n_iter: int = 10
+    estimator: object = None
+
+    @property
+    def n_rounds(self):
+        """Largest number of rounds, one where nothing changes between them."""
+        return self.n_iter if self.conditional or self.instance_sparsity else 1
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """What the rounds found.
+
+    Attributes
+    ----------
+    components : Components
+        Of the last round.
+    n_iter : int
+        Number of rounds.
+    balances : list of float
+        Balance of each round that had one.
+    label_changes : list of int
+        How many pseudo-labels changed after each round that looked at them.
+    """
+
+    components: Components
     n_iter: int
-    estimator: object
-    balances: list = field(default_factory=list)
-    changes: list = field(default_factory=list)
-
-    def run(self, problem, rows, y_source, y_target, n_source):
-        """Return the components of the last round, and the number of rounds."""
-        n_target = rows.shape[0] - n_source
-        discrepancy = marginal_discrepancy(n_source, n_target)
-        penalties = smoothing = labels = None
-        several = bool(self.conditional) or self.instance_sparsity
-        last = self.n_iter if several else 1
-        for number in range(1, last + 1):
-            signed = self.conditional == "discriminative" and number > 1
-            setting = {"penalties": penalties, "signed": signed}
-            components = problem.solve(discrepancy, final=number == last, **setting)
-            if number == last or len(components.values) == 0:
-                break
-            mapped = problem.mapped(components)
-            if self.conditional:
-                before = labels
-                labels = self._pseudo_labels(mapped, y_source, y_target)
-                changed = n_target if before is None else np.sum(labels != before)
-                self.changes.append(int(changed))
-                if changed == 0 and not self.instance_sparsity:
-                    components = problem.solve(discrepancy, final=True, **setting)
-                    break
-                discrepancy = self._discrepancy(rows, y_source, labels, n_source)
-            if self.instance_sparsity:
-                penalties, smoothing = sparse_penalties(
-                    components.coefficients, mapped, n_source, smoothing
-                )
-        return components, number
-
-    def _pseudo_labels(self, mapped, y_source, y_target):
-        """Return target labels: the given ones, else predicted from labelled rows."""
-        n_source = len(y_source)
-        labels = np.full(len(mapped) - n_source, -1) if y_target is None else y_target
-        labeled = np.r_[y_source, labels] >= 0
-        if self.estimator is None:
-            mapped = normalize(mapped)
-            model = KNeighborsClassifier(1)
-        else:
-            mapped = mapped / np.sqrt(mapped.var(axis=0).mean())
-            model = clone(self.estimator)
-        model.fit(mapped[labeled], np.r_[y_source, labels][labeled])
-        missing = labels < 0
-        if missing.any():
-            labels = labels.copy()
-            labels[missing] = model.predict(mapped[n_source:][missing])
-        return labels
-
-    def _discrepancy(self, rows, y_source, labels, n_source):
-        n_classes = int(max(y_source.max(), labels.max())) + 1
-        if self.conditional == "discriminative":
-            return joint_discrepancy(
-                y_source, labels, n_classes, discrimination=self.discrimination
-            )
-        balance = self.balance
-        if balance == "auto":
-            balance = estimate_balance(
-                rows[:n_source], y_source, rows[n_source:], labels
-            )
-        self.balances.append(float(balance))
-        return class_discrepancy(
-            y_source,
-            labels,
-            n_classes,
-            balance=balance,
-            class_weighted=self.conditional == "weighted",
-        )
+    balances: list
+    label_changes: list
 
 
-def sparse_penalties(coefficients, mapped, n_source, smoothing=None):
-    """Return the diagonal of G for sparse source rows (Long et al. 2014).
-
-    The components are scaled to unit variance, and the norm of a row's coefficients
-    |a| is majorised by ``|a|^2 / (2 |a0|) + |a0| / 2`` at the present |a0|.
+def align_in_rounds(problem, rows, y_source, y_target, settings):
+    """Return the components of the last round.
 
     Parameters
     ----------
-    coefficients : ndarray of shape (n_samples, k)
-        W of the dual form.
-    mapped : ndarray of shape (n_samples, k)
-        Rows, mapped by it.
-    n_source : int
-        Number of source rows, which come first.
-    smoothing : float, default=None
-        Added to the norms as a square, so that none is zero; None: a thousandth of
-        their mean.
+    problem : SpaceProblem or GramProblem
+        The rows, in the order source, target.
+    rows : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        The same rows as they came, by which the balance is estimated.
+    y_source : ndarray of shape (n_source,)
+        Class numbers, -1 for none; only their number matters if not `conditional`.
+    y_target : ndarray of shape (n_target,)
+        The same of the target.
+    settings : AlignmentSettings
+        The method.
 
     Returns
     -------
-    penalties : ndarray of shape (n_samples,)
-        1 / (2 |a|) for source rows, 1 for target rows.
-    smoothing : float
-        The one used, to be passed on: the objective falls only if it is kept.
+    Alignment
     """
-    centred = mapped - mapped.mean(axis=0)
-    scaled = coefficients / np.linalg.norm(centred, axis=0)
-    squares = np.square(scaled[:n_source], dtype=np.float64).sum(axis=1)
-    if smoothing is None:
-        smoothing = 1e-3 * np.mean(np.sqrt(squares))
-    penalties = np.ones(len(mapped))
-    penalties[:n_source] = 0.5 / np.sqrt(squares + smoothing**2)
-    return penalties, smoothing
+    n_source, n_target = len(y_source), len(y_target)
+    discrepancy = marginal_discrepancy(n_source, n_target)
+    make = _discrepancy_maker(rows, y_source, settings)
+    # Coefficients are made where there are penalties.
+    penalties = np.ones(n_source + n_target) if settings.instance_sparsity else None
+    smoothing = labels = None
+    balances, changes = [], []
+    for number in range(1, settings.n_rounds + 1):
+        final = number == settings.n_rounds
+        components = problem.solve(discrepancy, penalties=penalties, final=final)
+        if final or len(components.values) == 0:
+            break
+        mapped = problem.mapped(components)
+        if settings.conditional:
+            before = labels
+            labels = pseudo_labels(mapped, y_source, y_target, settings.estimator)
+            changed = n_target if before is None else int(np.sum(labels != before))
+            changes.append(changed)
+            if changed == 0 and not settings.instance_sparsity:
+                if not problem.is_exact:
+                    components = problem.solve(discrepancy)
+                break
+            discrepancy, balance = make(labels)
+            balances += [] if balance is None else [balance]
+        if settings.instance_sparsity:
+            penalties, smoothing = sparse_penalties(
+                components.coefficients, mapped, n_source, smoothing
+            )
+    return Alignment(components, number, balances, changes)
+
+
+def pseudo_labels(mapped, y_source, y_target, estimator):
+    """Return target labels: the given ones, else predicted from labelled rows.
+
+    Parameters
+    ----------
+    mapped : ndarray of shape (n_samples, n_components)
+        Rows in the projection, in the order source, target.
+    y_source, y_target : ndarray
+        Class numbers, -1 for none.
+    estimator : classifier or None
+        None: the nearest labelled row by angle.
+
+    Returns
+    -------
+    ndarray of shape (n_target,)
+    """
+    missing = y_target < 0
+    if not missing.any():
+        return y_target
+    given = np.r_[y_source, y_target]
+    labeled, queries = given >= 0, mapped[len(y_source) :][missing]
+    if estimator is None:
+        found = nearest_labels(mapped[labeled], given[labeled], queries)
+    else:
+        # On the scale of the rows that `transform` gives.
+        scale = np.sqrt(mapped.var(axis=0).mean())
+        model = clone(estimator).fit(mapped[labeled] / scale, given[labeled])
+        found = model.predict(queries / scale)
+    labels = y_target.copy()
+    labels[missing] = found
+    return labels
+
+
+def _discrepancy_maker(rows, y_source, settings):
+    """Return the function from target labels to L and its balance, if it has one."""
+    n_source = len(y_source)
+    joint = settings.conditional == "discriminative"
+    auto = bool(settings.conditional) and not joint and settings.balance == "auto"
+    if auto and settings.n_rounds > 1:
+        whole = proxy_distance(rows[:n_source], rows[n_source:])
+
+    def make(labels):
+        n_classes = int(max(y_source.max(), labels.max())) + 1
+        if joint:
+            weight = settings.discrimination
+            return (
+                joint_discrepancy(y_source, labels, n_classes, discrimination=weight),
+                None,
+            )
+        balance = settings.balance
+        if auto:
+            balance = estimate_balance(
+                rows[:n_source], y_source, rows[n_source:], labels, whole=whole
+            )
+        weighted = settings.conditional == "weighted"
+        found = class_discrepancy(
+            y_source, labels, n_classes, balance=balance, class_weighted=weighted
+        )
+        return found, float(balance)
+
+    return make

@@ -1,12 +1,16 @@
 """The problem of transfer components for fixed rows, solved for one L after another."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 from sklearn.utils.extmath import safe_sparse_dot
 
+from sktransfer.feature._row_space import RowSpace
+from sktransfer.feature._signed_components import whitening
 from sktransfer.feature._transfer_components import (
-    RowSpace,
+    coordinates,
     kernel_components,
     linear_components,
 )
@@ -20,7 +24,7 @@ class SpaceProblem:
 
     Attributes
     ----------
-    rows : {ndarray, sparse matrix} of shape (n_samples, p)
+    features : {ndarray, sparse matrix} of shape (n_samples, p)
         Features, or the Gram matrix: what projections are multiplied with.
     space : RowSpace
         Their decomposition.
@@ -28,16 +32,24 @@ class SpaceProblem:
         Regularisation.
     n_components : int
         How many.
-    primal, signed : bool
+    primal : bool
         See `linear_components`.
     """
 
-    rows: object
+    features: object
     space: RowSpace
     mu: float
     n_components: int
     primal: bool = False
-    signed: bool = False
+    is_exact: ClassVar[bool] = True
+
+    @cached_property
+    def _coordinates(self):
+        return coordinates(self.space, primal=self.primal)
+
+    @cached_property
+    def _whitening(self):
+        return whitening(self._coordinates.scatter, self._coordinates.uncentred)
 
     @property
     def variance(self):
@@ -49,8 +61,12 @@ class SpaceProblem:
         """Return ``v' K v``."""
         return self.space.squares @ self.space.coordinates(vector) ** 2
 
-    def solve(self, discrepancy, *, penalties=None, signed=False, final=True):
-        """Return the components for one L."""
+    def solve(self, discrepancy, *, penalties=None, final=True):
+        """Return the components for one L; they are always exact."""
+        known = None
+        if penalties is None:
+            whitened = self._whitening if discrepancy.is_signed else None
+            known = self._coordinates, whitened
         return linear_components(
             self.space,
             discrepancy,
@@ -58,12 +74,12 @@ class SpaceProblem:
             self.n_components,
             primal=self.primal,
             penalties=penalties,
-            signed=signed,
+            known=known,
         )
 
     def mapped(self, components):
         """Return the rows, mapped."""
-        return np.asarray(safe_sparse_dot(self.rows, components.projection))
+        return np.asarray(safe_sparse_dot(self.features, components.projection))
 
 
 @dataclass
@@ -87,6 +103,7 @@ class GramProblem:
     n_components: int
     start: np.ndarray
     _last: np.ndarray | None = field(default=None, init=False)
+    is_exact: ClassVar[bool] = False
 
     @property
     def variance(self):
@@ -98,7 +115,7 @@ class GramProblem:
         vector = vector.astype(self.K.dtype)
         return vector @ (self.K @ vector)
 
-    def solve(self, discrepancy, *, penalties=None, signed=False, final=True):
+    def solve(self, discrepancy, *, penalties=None, final=True):
         """Return the components for one L.
 
         Rounds before the final one start from the components of the last and stop at

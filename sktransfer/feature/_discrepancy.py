@@ -1,13 +1,14 @@
 """The matrices L of domain discrepancies, as few orthonormal vectors with weights.
 
-Every one is ``L = V diag(w) V'`` with Frobenius norm one, for rows in the order source,
-target. With rows F of features or of a Gram matrix, ``tr(F' L F)`` is on that scale:
+Every one is ``L = V diag(w) V'``, for rows in the order source, target, on the scale
+of the published codes: a matrix over its Frobenius norm. With rows F of features or of
+a Gram matrix, ``tr(F' L F)`` is
 
-- marginal: squared distance of the means of the domains;
-- of classes: the same, and the squared distances of each class's means (Long 2013),
-  balanced (Wang 2017), and with the classes' shares as weights;
-- of the joint distribution: distances of the classes' shares of the means, less those
-  of different classes (Zhang and Wu 2020), which has negative weights.
+- marginal: the squared distance of the domains' means;
+- of classes: that, and the squared distances of each class's means (Long 2013),
+  balanced (Wang 2017), or with the classes' shares as weights (ibid.);
+- of the joint distribution: squared distances of the classes' parts of the means, less
+  those of different classes (Zhang and Wu 2020); it has negative weights.
 """
 
 from dataclasses import dataclass
@@ -32,11 +33,16 @@ class Discrepancy:
     vectors : ndarray of shape (n_samples, rank)
         V, with orthonormal columns.
     weights : ndarray of shape (rank,)
-        w, of Euclidean norm one.
+        w, none of them zero.
     """
 
     vectors: np.ndarray
     weights: np.ndarray
+
+    @property
+    def is_signed(self):
+        """Whether a weight is negative."""
+        return bool(self.weights.min() < 0)
 
 
 def domain_gap(n_source, n_target, dtype=np.float64):
@@ -63,9 +69,11 @@ def class_discrepancy(
         Number of classes. Classes that a domain lacks are left out.
     balance : float, default=0.5
         Between 0, the domains' means alone, and 1, the classes alone. At 0.5 the means
-        of the domains weigh as much as those of all classes together.
+        of the domains weigh as much as those of all classes together, as in the
+        published codes of joint distribution adaptation.
     class_weighted : bool, default=False
-        Whether each class counts by its share of either domain.
+        Whether each class's means are multiplied by the root of its share of their
+        domain. The classes weigh one in sum then, and so do the domains' means.
 
     Returns
     -------
@@ -86,12 +94,16 @@ def class_discrepancy(
     weights = np.full(vectors.shape[1], float(balance))
     weights[0] = (1 - balance) * (1 if class_weighted else n_classes)
     if not weights.any():
+        # The classes alone count, and there is none in both domains.
         return marginal_discrepancy(n_source, n_target)
-    return _reduced(vectors, np.diag(weights))
+    found = _reduced(vectors, np.diag(weights))
+    return Discrepancy(found.vectors, found.weights / np.linalg.norm(found.weights))
 
 
 def joint_discrepancy(y_source, y_target, n_classes, *, discrimination=0.1):
     """Discrepancy within the same classes, less that between different ones.
+
+    Either part is over its Frobenius norm, their difference is not.
 
     Parameters
     ----------
@@ -108,10 +120,8 @@ def joint_discrepancy(y_source, y_target, n_classes, *, discrimination=0.1):
     """
     source = _indicators(y_source, n_classes) / len(y_source)
     target = _indicators(y_target, n_classes) / len(y_target)
-    zeros = np.zeros
     vectors = np.r_[
-        np.c_[source, zeros((len(source), n_classes))],
-        np.c_[zeros((len(target), n_classes)), target],
+        np.c_[source, np.zeros_like(source)], np.c_[np.zeros_like(target), target]
     ]
     same = np.eye(n_classes)
     other = 1.0 - same
@@ -121,7 +131,8 @@ def joint_discrepancy(y_source, y_target, n_classes, *, discrimination=0.1):
     )
     gram = vectors.T @ vectors
     core = transfer / _frobenius(transfer, gram)
-    core = core - discrimination * spread / _frobenius(spread, gram)
+    if n_classes > 1:
+        core = core - discrimination * spread / _frobenius(spread, gram)
     return _reduced(vectors, core)
 
 
@@ -136,13 +147,12 @@ def _frobenius(core, gram):
 
 
 def _reduced(vectors, core):
-    """Write ``V core V'`` with orthonormal vectors and norm one."""
+    """Write ``V core V'`` with orthonormal vectors."""
     squares, basis = np.linalg.eigh(vectors.T @ vectors)
     kept = squares > 1e-12 * squares[-1]
     scales, basis = np.sqrt(squares[kept]), basis[:, kept]
     inner = scales[:, None] * (basis.T @ core @ basis) * scales
     weights, rotation = np.linalg.eigh(inner)
     kept = np.abs(weights) > 1e-12 * np.abs(weights).max()
-    weights, rotation = weights[kept], rotation[:, kept]
-    orthonormal = vectors @ ((basis / scales) @ rotation)
-    return Discrepancy(orthonormal, weights / np.linalg.norm(weights))
+    orthonormal = vectors @ ((basis / scales) @ rotation[:, kept])
+    return Discrepancy(orthonormal, weights[kept])

@@ -1,9 +1,9 @@
 import numpy as np
-from scipy import sparse
 from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import safe_sparse_dot
 
+from sktransfer._joined_rows import content_order_by_domain, join_rows
 from sktransfer._kernels import (
     Kernel,
     check_kernel,
@@ -15,10 +15,11 @@ from sktransfer._kernels import (
 )
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.base import BaseAligner
-from sktransfer.feature._alignment_rounds import AlignmentRounds
+from sktransfer.feature._alignment_rounds import AlignmentSettings, align_in_rounds
 from sktransfer.feature._component_problem import GramProblem, SpaceProblem
+from sktransfer.feature._component_scale import discrepancy_share, standard_factors
 from sktransfer.feature._discrepancy import domain_gap
-from sktransfer.feature._transfer_components import Components, gram_space, row_space
+from sktransfer.feature._row_space import gram_space, row_space
 
 __all__ = ["MMDAligner"]
 
@@ -244,16 +245,27 @@ class MMDAligner(BaseAligner):
 
     def _fit(self, X_source, y_source, X_target, y_target):
         self._check_params()
-        y_source = self._class_labels(y_source)
-        stack = sparse.vstack if sparse.issparse(X_source) else np.vstack
-        X = stack([X_source, X_target])
-        X = X.tocsr() if sparse.issparse(X) else X
         n_source, n_target = X_source.shape[0], X_target.shape[0]
+        X = join_rows(X_source, X_target)
+        if not self.conditional:
+            none = np.full(n_source, -1), np.full(n_target, -1)
+            mapped = self._fit_rows(X, *none)
+            return mapped[:n_source], mapped[n_source:]
+        self._check_labels(y_source)
+        # Ties between pseudo-labels must not go by the order of the rows.
+        order = content_order_by_domain(X_source, y_source, X_target, y_target)
+        labels = np.r_[y_source, y_target][order]
+        found = self._fit_rows(X[order], labels[:n_source], labels[n_source:])
+        mapped = np.empty_like(found)
+        mapped[order] = found
+        return mapped[:n_source], mapped[n_source:]
+
+    def _fit_rows(self, X, y_source, y_target):
         self.gamma_ = resolve_gamma(self.gamma, X, kernel=self.kernel)
         self._kernel = Kernel(self.kernel, self.gamma_, self.degree, self.coef0)
         self._rows = self._nystroem = None
         problem = self._linear_problem(X) if self._is_linear else self._gram_problem(X)
-        rounds = AlignmentRounds(
+        settings = AlignmentSettings(
             self.conditional,
             self.balance,
             self.discrimination,
@@ -261,32 +273,42 @@ class MMDAligner(BaseAligner):
             self.n_iter,
             self.estimator,
         )
-        components, self.n_iter_ = rounds.run(problem, X, y_source, y_target, n_source)
-        self.balances_ = np.array(rounds.balances)
-        self.label_changes_ = np.array(rounds.changes, dtype=int)
-        components = self._available(components)
-        gap = domain_gap(n_source, n_target)
-        self.mmd_before_ = _share(problem.square(gap), problem.variance, gap)
-        mapped = self._finish(problem.mapped(components), components, gap, X.dtype)
-        self.n_components_ = self._n_features_out = len(self.eigenvalues_)
-        return mapped[:n_source], mapped[n_source:]
+        found = align_in_rounds(problem, X, y_source, y_target, settings)
+        self.n_iter_ = found.n_iter
+        self.balances_ = np.array(found.balances)
+        self.label_changes_ = np.array(found.label_changes, dtype=int)
+        gap = domain_gap(len(y_source), len(y_target))
+        self.mmd_before_ = discrepancy_share(problem.square(gap), problem.variance, gap)
+        mapped = problem.mapped(found.components)
+        return self._finish(mapped, found.components, gap, X.dtype)
 
-    def _class_labels(self, y_source):
-        """Return the labels that the setting needs, or None; raise if they lack."""
-        if not self.conditional:
-            return None
+    def _finish(self, mapped, components, gap, dtype):
+        """Store the components that are kept, scaled; return the mapped rows."""
+        centred = (mapped - mapped.mean(axis=0)).astype(np.float64)
+        kept = self._available(components.values, np.square(centred).sum(axis=0))
+        centred = centred[:, kept]
+        factors = standard_factors(centred)
+        self.eigenvalues_ = components.values[kept].astype(np.float64)
+        self.projection_ = (components.projection[:, kept] * factors).astype(dtype)
+        self.mmd_after_ = discrepancy_share(
+            np.square(centred.T @ gap).sum(), np.square(centred).sum(), gap
+        )
+        self.n_components_ = self._n_features_out = len(self.eigenvalues_)
+        return (mapped[:, kept] * factors).astype(dtype)
+
+    def _check_labels(self, y_source):
+        """Raise unless there are class labels in the source."""
+        if y_source is not None and (y_source.ndim > 1 or y_source.dtype.kind == "f"):
+            raise ValueError(
+                f"conditional={self.conditional!r} needs one class label a row, and y "
+                "is continuous or has several columns. Set conditional=False."
+            )
         if y_source is None or not np.any(y_source >= 0):
             raise ValueError(
                 f"conditional={self.conditional!r} compares the classes of the domains "
                 "and needs labelled source rows, got none. Pass y to fit, or set "
                 "conditional=False."
             )
-        if y_source.ndim > 1 or y_source.dtype.kind == "f":
-            raise ValueError(
-                f"conditional={self.conditional!r} needs one class label a row, and y "
-                "is continuous or has several columns. Set conditional=False."
-            )
-        return y_source
 
     @property
     def _is_primal(self):
@@ -327,9 +349,8 @@ class MMDAligner(BaseAligner):
     def _wanted(self):
         return _DEFAULT_COMPONENTS if self.n_components is None else self.n_components
 
-    def _available(self, components):
-        """Return the components that the data give; raise if more were asked for."""
-        values = components.values
+    def _available(self, values, variances):
+        """Mask the components that are kept; raise if the data do not give them."""
         if len(values) == 0:
             raise ValueError(
                 "The rows do not differ in the kernel's space, so there is no "
@@ -337,26 +358,14 @@ class MMDAligner(BaseAligner):
             )
         if self.n_components is None:
             # Far above rounding, so that float32 and float64 agree on their number.
-            kept = np.abs(values) > 1e-5 * np.abs(values).max()
-            return Components(values[kept], components.projection[:, kept])
+            return variances > 1e-5 * variances.max()
         if len(values) < self.n_components:
             raise ValueError(
                 f"n_components={self.n_components} is more than the data give: with "
                 f"kernel={self.kernel!r} there are {len(values)}. Lower n_components, "
                 "or leave it None."
             )
-        return components
-
-    def _finish(self, mapped, components, gap, dtype):
-        values, projection = components.values, components.projection
-        centred = (mapped - mapped.mean(axis=0)).astype(np.float64)
-        variance = float(np.square(centred).sum())
-        scale = np.sqrt(len(mapped) * len(values) / variance)
-        factor = scale * np.where((centred**3).sum(axis=0) < 0, -1.0, 1.0)
-        self.projection_ = (projection * factor).astype(dtype)
-        self.eigenvalues_ = values.astype(np.float64)
-        self.mmd_after_ = _share(np.square(centred.T @ gap).sum(), variance, gap)
-        return (mapped * factor).astype(dtype)
+        return np.ones(len(values), dtype=bool)
 
     def _map_target(self, X):
         if self._rows is None:
@@ -377,11 +386,3 @@ class MMDAligner(BaseAligner):
             "cosine",
         )
         return tags
-
-
-def _share(discrepancy, variance, gap):
-    """Squared MMD over mean variance, from sums over rows with e / |e| for e."""
-    # e sums to one over the source rows, which fixes |e|.
-    squared_norm = 1.0 / float(gap[gap > 0].sum(dtype=np.float64)) ** 2
-    mean_variance = max(float(variance) / len(gap), np.finfo(float).tiny)
-    return max(float(discrepancy), 0.0) * squared_norm / mean_variance

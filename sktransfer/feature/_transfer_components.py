@@ -15,29 +15,26 @@ returns wrong components.
 The "primal" form regularises the projection: X' H X w = lambda (X' L X + mu I) w. The
 dual form of a linear kernel is the primal one of the features X R with
 R R' = X' G^-1 X, mapped by R w.
-
-Where L has negative weights, B may be indefinite; then B w = eta K H K w for the
-smallest eta, which is the same where B is definite.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
-from scipy import linalg, sparse
+from scipy import linalg
 from scipy.sparse.linalg import LinearOperator, eigsh
-from sklearn.utils.extmath import safe_sparse_dot
+
+from sktransfer.feature._signed_components import signed_components, whitening
 
 __all__ = [
     "Components",
-    "RowSpace",
-    "gram_space",
+    "Coordinates",
+    "coordinates",
     "kernel_components",
     "linear_components",
-    "row_space",
 ]
 
 _DENSE_ROWS = 1200
+_REFINED_ROWS = 400
 
 
 @dataclass(frozen=True)
@@ -52,7 +49,7 @@ class Components:
     projection : ndarray of shape (n_features or n_samples, k)
         Rows are mapped by features, or by kernel values with the rows, times this.
     coefficients : ndarray of shape (n_samples, k) or None
-        W of the dual form.
+        W of the dual form, where the rows are penalised.
     """
 
     values: np.ndarray
@@ -61,17 +58,15 @@ class Components:
 
 
 def _inverse_root(Y, weights, mu):
-    """Return the function V -> (mu I + Y diag(w) Y')^(-1/2) V or None."""
+    """Return the function A -> (mu I + Y diag(w) Y')^(-1/2) A, for weights >= 0."""
     basis, triangle = linalg.qr(Y, mode="economic")
     added, rotation = linalg.eigh((triangle * weights) @ triangle.T)
-    if added[0] <= -mu * (1 - 1e-9):
-        return None
     basis = basis @ rotation
-    shrink = 1.0 - np.sqrt(mu / (mu + added))
+    shrink = 1.0 - np.sqrt(mu / (mu + np.maximum(added, 0.0)))
 
-    def apply(V):
-        inner = (basis.T @ V) * (shrink if V.ndim == 1 else shrink[:, None])
-        return (V - basis @ inner) / np.sqrt(mu)
+    def apply(A):
+        inner = (basis.T @ A) * (shrink if A.ndim == 1 else shrink[:, None])
+        return (A - basis @ inner) / np.sqrt(mu)
 
     return apply
 
@@ -89,99 +84,65 @@ def _leading(values, vectors, n_components, floor, reference):
 
 
 @dataclass(frozen=True)
-class RowSpace:
-    """Features F = Q S V' of all rows, in the coordinates of Q.
+class Coordinates:
+    """Coordinates in which the regularisation is the identity.
 
     Attributes
     ----------
-    squares : ndarray of shape (rank,)
-        Squared singular values S^2.
-    ones : ndarray of shape (rank,)
-        Q' 1 / sqrt(n_samples).
-    coordinates : callable
-        V -> Q' V for one value or more a row.
-    to_features : callable
-        C -> V C.
-    rows : callable
-        () -> Q, an array of shape (n_samples, rank).
+    weight : ndarray of shape (rank,) or (rank, rank)
+        Mapped rows are Q times this (a diagonal, or a matrix) times vectors.
+    scatter : ndarray of shape (rank, rank)
+        ``weight' (I - o o') weight`` with o = Q' 1 / sqrt(n_samples).
+    uncentred : float
+        The largest entry of the diagonal without o.
+    factor : ndarray of shape (rank, rank) or None
+        C with ``C C' = Q' G^-1 Q`` where rows are penalised.
     """
 
-    squares: np.ndarray
-    ones: np.ndarray
-    coordinates: object
-    to_features: object
-    rows: object
+    weight: np.ndarray
+    scatter: np.ndarray
+    uncentred: float
+    factor: np.ndarray | None = None
 
-    @cached_property
-    def scales(self):
-        """S."""
-        return np.sqrt(self.squares)
+    def times(self, A):
+        """Return ``weight' A``."""
+        if self.weight.ndim == 2:
+            return self.weight.T @ A
+        return self.weight * A if A.ndim == 1 else self.weight[:, None] * A
 
 
-def row_space(F):
-    """Decompose features by the smaller of their two Gram matrices.
+def coordinates(space, *, primal, penalties=None):
+    """Return the coordinates of the primal or dual form, which do not depend on L.
 
     Parameters
     ----------
-    F : {ndarray, sparse matrix} of shape (n_samples, n_features)
-        Features of the source rows, then of the target rows; never made dense.
+    space : RowSpace
+        The rows.
+    primal : bool
+        Whether the projection is regularised (primal) or its dual coefficients.
+    penalties : ndarray of shape (n_samples,), default=None
+        Diagonal of G, for the dual form; None: the identity.
 
     Returns
     -------
-    RowSpace
+    Coordinates
     """
-    n, p = F.shape
-    wide = p > n
-    gram = safe_sparse_dot(F, F.T) if wide else safe_sparse_dot(F.T, F)
-    gram = gram.toarray() if sparse.issparse(gram) else gram
-    squares, basis = _positive_part(gram, F.dtype)
-    scales = np.sqrt(squares)
-    if wide:
-
-        def to_features(C):
-            return np.asarray(safe_sparse_dot(F.T, basis @ (C / scales[:, None])))
-
-        return RowSpace(
-            squares,
-            basis.sum(axis=0) / np.sqrt(n),
-            lambda V: basis.T @ V,
-            to_features,
-            lambda: basis,
-        )
-    inverse = basis / scales
-    total = np.asarray(F.sum(axis=0, dtype=np.float64)).ravel()
-    return RowSpace(
-        squares,
-        inverse.T @ total / np.sqrt(n),
-        lambda V: inverse.T @ (F.T @ V),
-        lambda C: basis @ C,
-        lambda: np.asarray(safe_sparse_dot(F, inverse)),
-    )
-
-
-def gram_space(K):
-    """Decompose a Gram matrix; projections are then coefficients of its rows."""
-    squares, basis = _positive_part(K, K.dtype)
-    inverse = basis / np.sqrt(squares)
-    return RowSpace(
-        squares,
-        basis.sum(axis=0) / np.sqrt(len(K)),
-        lambda V: basis.T @ V,
-        lambda C: inverse @ C,
-        lambda: basis,
-    )
-
-
-def _positive_part(gram, dtype):
-    squares, basis = linalg.eigh(np.asarray(gram, dtype=np.float64))
-    # In float32 the products carry rounding errors of that size.
-    floor = 1e-6 if dtype == np.float32 else 1e-12
-    kept = squares > floor * max(squares[-1], np.finfo(float).tiny)
-    return squares[kept], basis[:, kept]
+    factor = None
+    if penalties is not None:
+        rows = space.rows
+        factor = linalg.cholesky((rows.T / penalties) @ rows, lower=True)
+        weight = space.squares[:, None] * factor
+        scatter = weight.T @ weight
+    else:
+        weight = space.scales if primal else space.squares
+        scatter = np.diag(weight**2)
+    uncentred = float(np.max(np.diag(scatter)))
+    ones = weight.T @ space.ones if weight.ndim == 2 else weight * space.ones
+    return Coordinates(weight, scatter - np.outer(ones, ones), uncentred, factor)
 
 
 def linear_components(
-    space, discrepancy, mu, n_components, *, primal, penalties=None, signed=False
+    space, discrepancy, mu, n_components, *, primal, penalties=None, known=None
 ):
     """Components of a linear kernel, from the coordinates of its features.
 
@@ -190,7 +151,7 @@ def linear_components(
     space : RowSpace
         From `row_space`, or `gram_space` for any kernel.
     discrepancy : Discrepancy
-        L.
+        L. Where it has negative weights, the projections have equal norms.
     mu : float
         Regularisation.
     n_components : int
@@ -199,69 +160,48 @@ def linear_components(
         Whether the projection is regularised (primal) or its dual coefficients.
     penalties : ndarray of shape (n_samples,), default=None
         Diagonal of G, for the dual form; None: the identity.
-    signed : bool, default=False
-        Whether L has negative weights. The projections then have equal norms.
+    known : tuple of Coordinates and Whitening, default=None
+        What was found for the same space and penalties; the second may be None.
 
     Returns
     -------
     Components
     """
-    scales, factor = space.scales, None
-    if penalties is not None:
-        rows = space.rows()
-        factor = linalg.cholesky((rows.T / penalties) @ rows, lower=True)
-        weight = space.squares[:, None] * factor
-        scatter = weight.T @ weight
+    if known is None:
+        known = coordinates(space, primal=primal, penalties=penalties), None
+    within, whitened = known
+    Y = within.times(space.coordinates(discrepancy.vectors))
+    if discrepancy.is_signed:
+        whitened = whitened or whitening(within.scatter, within.uncentred)
+        values, vectors = signed_components(
+            whitened, Y, discrepancy.weights, mu, n_components
+        )
     else:
-        weight = scales if primal else space.squares
-        scatter = np.diag(weight**2)
-    uncentred = np.max(np.diag(scatter))
-    ones = _times(weight, space.ones)
-    scatter -= np.outer(ones, ones)
-    Y = _times(weight, space.coordinates(discrepancy.vectors))
-    solve = _signed_eigenvectors if signed else _eigenvectors
-    values, vectors = solve(
-        scatter, Y, discrepancy.weights, mu, n_components, uncentred
-    )
+        values, vectors = _eigenvectors(
+            within.scatter, Y, discrepancy.weights, mu, n_components, within.uncentred
+        )
     coefficients = None
     if primal:
         projected = vectors
-    elif factor is None:
-        projected = scales[:, None] * vectors
+    elif within.factor is None:
+        projected = space.scales[:, None] * vectors
     else:
-        projected = scales[:, None] * (factor @ vectors)
+        factor = within.factor
+        projected = space.scales[:, None] * (factor @ vectors)
         back = linalg.solve_triangular(factor, vectors, lower=True, trans="T")
-        coefficients = rows @ back / penalties[:, None]
+        coefficients = space.rows @ back / penalties[:, None]
     return Components(values, space.to_features(projected), coefficients)
-
-
-def _times(weight, V):
-    if weight.ndim == 2:
-        return weight.T @ V
-    return weight * V if V.ndim == 1 else weight[:, None] * V
 
 
 def _eigenvectors(scatter, Y, weights, mu, n_components, uncentred):
     inverse_root = _inverse_root(Y, weights, mu)
     symmetric = inverse_root(inverse_root(scatter).T)
-    values, vectors = linalg.eigh((symmetric + symmetric.T) / 2)
+    n = len(symmetric)
+    subset = [n - n_components, n - 1] if n_components < n else None
+    values, vectors = linalg.eigh((symmetric + symmetric.T) / 2, subset_by_index=subset)
     reference = 0.1 * uncentred / mu
     values, vectors = _leading(values, vectors, n_components, 1e-12, reference)
     return values, inverse_root(vectors)
-
-
-def _signed_eigenvectors(scatter, Y, weights, mu, n_components, uncentred):
-    variances, axes = linalg.eigh(scatter)
-    kept = variances > max(1e-10 * variances[-1], 1e-12 * uncentred)
-    if not kept.any():
-        return np.empty(0), np.empty((len(scatter), 0))
-    whiten = axes[:, kept] / np.sqrt(variances[kept])
-    Y = whiten.T @ Y
-    penalty = np.diag(mu / variances[kept]) + (Y * weights) @ Y.T
-    n_components = min(n_components, int(kept.sum()))
-    ratios, vectors = linalg.eigh(penalty, subset_by_index=[0, n_components - 1])
-    vectors = whiten @ vectors
-    return 1.0 / ratios, vectors / np.linalg.norm(vectors, axis=0)
 
 
 def kernel_components(
@@ -299,15 +239,16 @@ def kernel_components(
     inverse_root = _inverse_root(Y, discrepancy.weights.astype(K.dtype), mu)
     floor = 1e-6 if K.dtype == np.float32 else 1e-12
 
-    def symmetric(V):
-        columns = V.reshape(n, -1)
+    def symmetric(A):
+        columns = A.reshape(n, -1)
         columns = K @ (root * inverse_root(columns)).astype(K.dtype, copy=False)
         columns -= columns.mean(axis=0)
-        return inverse_root(root * (K @ columns)).reshape(V.shape)
+        return inverse_root(root * (K @ columns)).reshape(A.shape)
 
-    if start.ndim == 2:
+    wide = n_components > n // 10
+    if start.ndim == 2 and n > _REFINED_ROWS and not wide:
         values, vectors = _refined(symmetric, start / root, n_components, tol)
-    elif n <= _DENSE_ROWS or n_components > n // 10:
+    elif n <= _DENSE_ROWS or wide:
         dense = symmetric(np.eye(n, dtype=K.dtype)).astype(np.float64)
         values, vectors = linalg.eigh((dense + dense.T) / 2)
     else:

@@ -7,10 +7,10 @@ from scipy import linalg, sparse
 
 from sktransfer._kernels import kernel_matrix
 from sktransfer.feature._discrepancy import domain_gap, marginal_discrepancy
+from sktransfer.feature._row_space import row_space
 from sktransfer.feature._transfer_components import (
     kernel_components,
     linear_components,
-    row_space,
 )
 
 
