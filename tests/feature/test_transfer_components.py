@@ -6,8 +6,13 @@ from numpy.testing import assert_allclose
 from scipy import linalg, sparse
 
 from sktransfer._kernels import kernel_matrix
-from sktransfer.feature._discrepancy import domain_gap, marginal_discrepancy
-from sktransfer.feature._row_space import row_space
+from sktransfer.feature._discrepancy import (
+    class_discrepancy,
+    domain_gap,
+    joint_discrepancy,
+    marginal_discrepancy,
+)
+from sktransfer.feature._row_space import gram_space, row_space
 from sktransfer.feature._transfer_components import (
     kernel_components,
     linear_components,
@@ -149,3 +154,120 @@ def test_fewer_components_than_asked_for():
     assert len(from_gram(X @ X.T, gap, 1.0, 9, X[:, 0])[0]) == 2
     equal = np.ones((70, 2))
     assert len(from_rows(equal, gap, 1.0, 2, primal=True)[0]) == 0
+
+
+def forms(n_source, n_target):
+    """One L of each conditional form, with labels that one would not guess."""
+    rng = np.random.RandomState(1)
+    labels = rng.randint(3, size=n_source), rng.randint(3, size=n_target)
+    return {
+        "JDA": class_discrepancy(*labels, 3),
+        "BDA": class_discrepancy(*labels, 3, balance=0.9),
+        "W-BDA": class_discrepancy(*labels, 3, class_weighted=True),
+        "DJP": joint_discrepancy(*labels, 3, discrimination=0.4),
+    }
+
+
+def residual(K, L, mu, G, values, W):
+    """Relative residual of K H K w = lambda (K L K + mu G) w, in the row space of K.
+
+    Rows beyond the rank of K are nowhere seen, so both sides are compared by K w.
+    """
+    n = len(K)
+    H = np.eye(n) - np.ones((n, n)) / n
+    left, right = K @ H @ K @ W, (K @ L @ K + mu * np.diag(G)) @ W * values
+    return np.linalg.norm(left - right) / np.linalg.norm(left)
+
+
+FORMS = ["JDA", "BDA", "W-BDA", "DJP"]
+
+
+@pytest.mark.parametrize("penalised", [False, True])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kernel", ["rbf", "linear"])
+def test_conditional_eigen_equation(kernel, form, penalised):
+    X, _ = draw(120, 90)
+    K = kernel_matrix(X, kernel=kernel, gamma=0.02)
+    G = np.exp(np.random.RandomState(2).normal(size=210)) if penalised else np.ones(210)
+    found = forms(120, 90)[form]
+    L = found.vectors @ np.diag(found.weights) @ found.vectors.T
+    space = gram_space(K) if kernel == "rbf" else row_space(X)
+    components = linear_components(space, found, 0.5, 4, primal=False, penalties=G)
+    W = components.coefficients
+    assert residual(K, L, 0.5, G, components.values, W) < 1e-6
+    # Of new rows, the projection of features or kernel values is the map by W.
+    factors = K if kernel == "rbf" else X
+    assert_allclose(factors @ components.projection, K @ W, atol=1e-6)
+    if form != "DJP":
+        start = X @ np.ones(6)
+        dual = kernel_components(K, found, 0.5, 4, start, penalties=G)
+        assert residual(K, L, 0.5, G, dual.values, dual.coefficients) < 1e-6
+        assert_allclose(dual.values, components.values, rtol=1e-6)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("p", [5, 110])
+def test_conditional_primal_against_scipy(p, form):
+    X, _ = draw(p=p)
+    found = forms(40, 30)[form]
+    L = found.vectors @ np.diag(found.weights) @ found.vectors.T
+    components = linear_components(row_space(X), found, 2.0, 3, primal=True)
+    # The published codes minimise the inverse ratio, by a solver of general matrices.
+    centred = X - X.mean(axis=0)
+    right = centred.T @ centred
+    if p > 70:
+        right += 1e-9 * np.trace(right) * np.eye(p)
+    ratios, vectors = linalg.eig(X.T @ L @ X + 2.0 * np.eye(p), right)
+    order = np.argsort(ratios.real)
+    # What is infinite without the ridge: directions in which the rows do not differ.
+    order = order[np.abs(ratios.real[order]) < 1e3][:3]
+    assert_allclose(components.values, 1 / ratios.real[order], rtol=1e-5)
+    expected = vectors.real[:, order] / np.linalg.norm(vectors.real[:, order], axis=0)
+    got = components.projection / np.linalg.norm(components.projection, axis=0)
+    assert_allclose(np.abs(np.sum(expected * got, axis=0)), 1, rtol=1e-5)
+
+
+def test_negative_weights_may_outweigh_the_regularisation():
+    X, _ = draw(p=5)
+    found = forms(40, 30)["DJP"]
+    values = linear_components(row_space(X), found, 1e-3, 5, primal=True).values
+    # The most negative comes first as the least of 1 / lambda, positive ones after it.
+    assert values[0] < 0 < values[-1]
+    assert np.all(np.diff(1 / values) > 0)
+    small = linear_components(row_space(X), found, 1e3, 5, primal=True)
+    assert np.all(np.diff(small.values) < 0)
+    assert_allclose(np.linalg.norm(small.projection, axis=0), 1)
+
+
+def test_signed_solver_by_shift_and_invert(monkeypatch):
+    from sktransfer.feature import _signed_components as module
+
+    X, _ = draw(120, 90)
+    K = kernel_matrix(X, gamma=0.05)
+    found = forms(120, 90)["DJP"]
+    expected = linear_components(gram_space(K), found, 0.01, 6, primal=False)
+    monkeypatch.setattr(module, "_DENSE", 0)
+    got = linear_components(gram_space(K), found, 0.01, 6, primal=False)
+    assert expected.values[0] < 0
+    assert_allclose(got.values, expected.values, rtol=1e-6)
+    overlap = np.sum((K @ got.projection) * (K @ expected.projection), axis=0)
+    norms = np.square(K @ expected.projection).sum(axis=0)
+    assert_allclose(np.abs(overlap), norms, rtol=1e-6)
+
+
+@pytest.mark.parametrize("penalised", [False, True])
+def test_refining_a_similar_problem(monkeypatch, penalised):
+    from sktransfer.feature import _transfer_components as module
+
+    X, _ = draw(120, 90)
+    K = kernel_matrix(X, gamma=0.02)
+    before, after = forms(120, 90)["JDA"], forms(120, 90)["BDA"]
+    G = np.exp(np.random.RandomState(2).normal(size=210)) if penalised else None
+    start = kernel_components(K, before, 0.5, 4, X[:, 0])
+    expected = kernel_components(K, after, 0.5, 4, X[:, 0], penalties=G)
+    monkeypatch.setattr(module, "_REFINED_ROWS", 0)
+    got = kernel_components(K, after, 0.5, 4, start.projection, penalties=G)
+    assert_allclose(got.values, expected.values, rtol=1e-8)
+    assert subspace_angle(K @ got.projection, K @ expected.projection) < 1e-6
+    rough = kernel_components(K, after, 0.5, 4, start.projection, penalties=G, tol=1e-3)
+    assert_allclose(rough.values, expected.values, rtol=1e-2)
