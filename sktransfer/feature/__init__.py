@@ -9,6 +9,7 @@ from sktransfer.feature._linear_transport_aligner import LinearTransportAligner
 from sktransfer.feature._location_scale_aligner import LocationScaleAligner
 from sktransfer.feature._marginalized_denoiser import MarginalizedDenoiser
 from sktransfer.feature._mmd_aligner import MMDAligner
+from sktransfer.feature._optimal_transport_aligner import OptimalTransportAligner
 from sktransfer.feature._subspace_aligner import SubspaceAligner
 from sktransfer.feature._transfer_subspace_aligner import TransferSubspaceAligner
 
@@ -22,6 +23,7 @@ __all__ = [
     "LocationScaleAligner",
     "MMDAligner",
     "MarginalizedDenoiser",
+    "OptimalTransportAligner",
     "SubspaceAligner",
     "TransferSubspaceAligner",
 ]

@@ -23,8 +23,7 @@ def import_ot():
         import ot
     except ImportError as error:
         raise ImportError(
-            "Joint distribution optimal transport needs POT: pip install "
-            "'sktransfer[ot]'."
+            "Optimal transport needs POT: pip install 'sktransfer[ot]'."
         ) from error
     return ot
 
