@@ -19,6 +19,7 @@ from sktransfer.feature import (
     LocationScaleAligner,
     MarginalizedDenoiser,
     MMDAligner,
+    OptimalTransportAligner,
     SubspaceAligner,
     TransferSubspaceAligner,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "LocationScaleAligner",
     "MMDAligner",
     "MarginalizedDenoiser",
+    "OptimalTransportAligner",
     "SelectivePseudoLabelClassifier",
     "SelfTrainedTransferClassifier",
     "SubspaceAligner",

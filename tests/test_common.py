@@ -24,6 +24,7 @@ from sktransfer import (
     KernelMeanMatchingWeighter,
     LinearTransportAligner,
     MMDAligner,
+    OptimalTransportAligner,
     TransferClassifier,
     TransferRegressor,
 )
@@ -57,6 +58,15 @@ VARIANTS = {
     ],
     CORALAligner: [CORALAligner(regularization=1.0)],
     LinearTransportAligner: [LinearTransportAligner(regularization=0.0)],
+    OptimalTransportAligner: [
+        *(
+            OptimalTransportAligner(method)
+            for method in ("sinkhorn", "class_lpl1", "class_l1l2", "laplace")
+        ),
+        OptimalTransportAligner("unbalanced", mapping="linear"),
+        OptimalTransportAligner("partial", mapping="kernel"),
+        OptimalTransportAligner(semi_supervised=True),
+    ],
     KernelMeanMatchingWeighter: [
         KernelMeanMatchingWeighter(kernel="linear"),
         KernelMeanMatchingWeighter(upper_bound=5.0, eps=0.1),
