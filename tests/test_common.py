@@ -55,6 +55,10 @@ VARIANTS = {
             for kernel in ("primal", "linear", "rbf", "laplacian", "poly", "cosine")
         ),
         MMDAligner(kernel="rbf", kernel_approx="nystroem", n_landmarks=30),
+        MMDAligner(conditional=True),
+        MMDAligner(conditional="weighted", balance="auto"),
+        MMDAligner(conditional="discriminative"),
+        MMDAligner(kernel="linear", instance_sparsity=True),
     ],
     CORALAligner: [CORALAligner(regularization=1.0)],
     LinearTransportAligner: [LinearTransportAligner(regularization=0.0)],

@@ -3,7 +3,11 @@ from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 from sklearn.utils.extmath import safe_sparse_dot
 
-from sktransfer._joined_rows import content_order_by_domain, join_rows
+from sktransfer._joined_rows import (
+    content_codes,
+    content_order_by_domain,
+    join_rows,
+)
 from sktransfer._kernels import (
     Kernel,
     check_kernel,
@@ -252,10 +256,13 @@ class MMDAligner(BaseAligner):
             mapped = self._fit_rows(X, *none)
             return mapped[:n_source], mapped[n_source:]
         self._check_labels(y_source)
-        # Ties between pseudo-labels must not go by the order of the rows.
-        order = content_order_by_domain(X_source, y_source, X_target, y_target)
-        labels = np.r_[y_source, y_target][order]
-        found = self._fit_rows(X[order], labels[:n_source], labels[n_source:])
+        # Ties between pseudo-labels must not go by the order of rows, nor by names.
+        codes = content_codes(X, np.r_[y_source, y_target])
+        order = content_order_by_domain(
+            X_source, codes[:n_source], X_target, codes[n_source:]
+        )
+        codes = codes[order]
+        found = self._fit_rows(X[order], codes[:n_source], codes[n_source:])
         mapped = np.empty_like(found)
         mapped[order] = found
         return mapped[:n_source], mapped[n_source:]

@@ -6,12 +6,14 @@ The components are the w with the smallest eta in
     B w = eta S w,  S = scatter of the coordinates,
 
 those of the largest lambda = 1 / eta where B is definite. S does not change with L, so
-it is decomposed once, S = A diag(s) A'. Directions without variance, N, have no finite
-eta; the condition N' B w = 0 gives the part of w in them, and what remains is, with M
-in place of diag(l),
+it is decomposed once, S = A diag(s) A'. Directions N without variance have no finite
+eta; the condition N' B w = 0 gives the part of w in them. With
 
-    M = (diag(1 / l) + Y' N N' Y / mu)^(-1),  w = A diag(s)^(-1/2) u - N N' Y M Y' A ..,
-    (diag(mu / s) + Z M Z') u = eta u,        Z = diag(s)^(-1/2) A' Y,
+    M = (diag(1 / l) + Y' N N' Y / mu)^(-1),  Z = diag(s)^(-1/2) A' Y,
+
+and w = v - N N' Y M Y' v / mu, v = A diag(s)^(-1/2) u, what remains is
+
+    (diag(mu / s) + Z M Z') u = eta u,
 
 a diagonal plus a matrix of low rank. Shifted by a negative number it is inverted, and
 its negative eigenvalues are counted, at the cost of a few products with Z. Negative eta
