@@ -181,8 +181,7 @@ def results(data, args):
         line = " ".join("fail" if s is None else f"{100 * s:.0f}" for s in scores)
         label = f"[{number}/{len(chosen)}] {data} {name}"
         print(f"{label:58s}{seconds:7.1f} s  {line}", flush=True)
-        if None not in scores:
-            found[name] = np.array(scores), seconds
+        found[name] = np.array(scores, dtype=float), seconds
     return found
 
 
@@ -190,37 +189,33 @@ def print_table(data, found):
     """Print the methods of a data set, best first, against no transfer."""
     plain = found[BASELINE][0]
     print(f"\n{data:38s}accuracy    gain  helps  hurts  seconds")
-    for name, (scores, seconds) in sorted(found.items(), key=lambda r: -r[1][0].mean()):
+    done = {name: row for name, row in found.items() if not np.isnan(row[0]).any()}
+    for name, (scores, seconds) in sorted(done.items(), key=lambda r: -r[1][0].mean()):
         gains = scores - plain
         print(
             f"{name:38s}{scores.mean():8.3f}{gains.mean():+8.3f}"
             f"{np.sum(gains > 0.005):7d}{np.sum(gains < -0.005):7d}{seconds:9.1f}"
         )
+    for name in sorted(set(found) - set(done)):
+        failed = np.isnan(found[name][0])
+        print(f"{name:38s}failed in {failed.sum()} of {len(failed)} tasks")
 
 
 def print_summary(tables):
-    """Print the mean gains over no transfer side by side."""
-    names = {name for found in tables.values() for name in found}
-    gains = {
-        name: {
-            data: (found[name][0] - found[BASELINE][0]).mean()
-            for data, found in tables.items()
-            if name in found
-        }
-        for name in names
-    }
-    print(
-        f"\n{'gain over no transfer':38s}{''.join(f'{d:>15s}' for d in tables)}   mean"
-    )
-    order = sorted(
-        names, key=lambda n: (-len(gains[n]), -np.mean(list(gains[n].values())))
-    )
-    for name in order:
-        cells = "".join(
-            f"{gains[name][data]:+15.3f}" if data in gains[name] else f"{'-':>15s}"
-            for data in tables
-        )
-        print(f"{name:38s}{cells}{np.mean(list(gains[name].values())):+7.3f}")
+    """Print the mean gains over no transfer side by side, the most complete first."""
+    gains = {}
+    for data, found in tables.items():
+        for name, (scores, _) in found.items():
+            if not np.isnan(scores).any():
+                gain = np.mean(scores - found[BASELINE][0])
+                gains.setdefault(name, {})[data] = gain
+    means = {name: np.mean(list(row.values())) for name, row in gains.items()}
+    head = "".join(f"{data:>15s}" for data in tables)
+    print(f"\n{'gain over no transfer':38s}{head}   mean")
+    for name in sorted(gains, key=lambda n: (-len(gains[n]), -means[n])):
+        row = [gains[name].get(data, np.nan) for data in tables]
+        cells = "".join(f"{'-':>15s}" if np.isnan(x) else f"{x:+15.3f}" for x in row)
+        print(f"{name:38s}{cells}{means[name]:+7.3f}")
 
 
 def main():
