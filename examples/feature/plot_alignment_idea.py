@@ -48,7 +48,7 @@ def both_domains(n_orange, seed):
 # ----------------------------------
 # Dots are source rows, hollow triangles target rows. The background is what logistic
 # regression makes of the mapped source, the number its accuracy on the target. Lines
-# show how rows were moved. Of two directions `MMDAligner` is to keep one.
+# show how rows were moved. Of two directions ``MMDAligner`` is to keep one.
 
 aligners = {
     "No transfer": None,
