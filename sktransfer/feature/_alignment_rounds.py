@@ -15,7 +15,13 @@ from sktransfer.feature._nearest_labels import nearest_labels
 from sktransfer.feature._row_sparsity import sparse_penalties
 from sktransfer.feature._transfer_components import Components
 
-__all__ = ["Alignment", "AlignmentSettings", "align_in_rounds"]
+__all__ = [
+    "Alignment",
+    "AlignmentSettings",
+    "align_in_rounds",
+    "check_class_labels",
+    "pseudo_labels",
+]
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,20 @@ class Alignment:
     n_iter: int
     balances: list
     label_changes: list
+
+
+def check_class_labels(y_source, setting):
+    """Raise unless the source has class labels; `setting` is what asks for them."""
+    if y_source is not None and (y_source.ndim > 1 or y_source.dtype.kind == "f"):
+        raise ValueError(
+            f"{setting} needs one class label a row, and y is continuous or has "
+            "several columns. Set conditional=False."
+        )
+    if y_source is None or not np.any(y_source >= 0):
+        raise ValueError(
+            f"{setting} compares the classes of the domains and needs labelled source "
+            "rows, got none. Pass y to fit, or set conditional=False."
+        )
 
 
 def align_in_rounds(problem, rows, y_source, y_target, settings):

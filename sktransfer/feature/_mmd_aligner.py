@@ -19,7 +19,11 @@ from sktransfer._kernels import (
 )
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.base import BaseAligner
-from sktransfer.feature._alignment_rounds import AlignmentSettings, align_in_rounds
+from sktransfer.feature._alignment_rounds import (
+    AlignmentSettings,
+    align_in_rounds,
+    check_class_labels,
+)
 from sktransfer.feature._component_problem import GramProblem, SpaceProblem
 from sktransfer.feature._component_scale import discrepancy_share, standard_factors
 from sktransfer.feature._discrepancy import domain_gap
@@ -50,9 +54,10 @@ class MMDAligner(BaseAligner):
     Cost: ``O(n p^2)`` for "primal", "linear" and "cosine" with p features; for the
     other kernels the ``n x n`` Gram matrix, ``8 n^2`` bytes (half of it in float32),
     and some tens of products with it; ``O(n m^2)`` with `kernel_approx` and m
-    landmarks. A round of `conditional` costs a fraction of that and one search for
-    nearest neighbours; "discriminative" with an exact kernel decomposes the Gram
-    matrix, ``O(n^3)``.
+    landmarks. A round costs ``O(n p k + p^3)`` or a few dozen products with the Gram
+    matrix, and one comparison of all pairs for the nearest neighbours;
+    "discriminative" with an exact kernel decomposes the Gram matrix once, ``O(n^3)``,
+    and together with `instance_sparsity` in each round.
 
     Parameters
     ----------
@@ -83,10 +88,12 @@ class MMDAligner(BaseAligner):
         [3]_. "discriminative": means of the same class shall agree and those of
         different classes shall not, the joint probability form [4]_.
     balance : float or "auto", default=0.5
-        Between 0, the domains alone, and 1, the classes alone. "auto": estimated round
-        by round from how well linear classifiers tell the domains apart.
+        Of True and "weighted": between 0, the domains alone, and 1, the classes alone;
+        0.5 is the published joint distribution adaptation. "auto": estimated round by
+        round from how well linear classifiers tell the domains apart, as a whole and
+        class by class.
     discrimination : float, default=0.1
-        Weight of the different classes in "discriminative".
+        Of "discriminative": weight of the different classes.
     instance_sparsity : bool, default=False
         Whether the norms of the source rows' coefficients are penalised, so that rows
         unlike the target drop out: transfer joint matching [5]_. Not for "primal".
@@ -94,8 +101,8 @@ class MMDAligner(BaseAligner):
         Largest number of rounds, for `conditional` and `instance_sparsity`. The first
         reads no label; the loop ends when no pseudo-label changes.
     estimator : classifier, default=None
-        Gives the pseudo-labels in the projection; None: the nearest labelled row, rows
-        scaled to unit length.
+        Gives the pseudo-labels in the projection; None: the nearest labelled row by
+        angle. Labelled target rows keep their labels and count as such.
     kernel_approx : {None, "nystroem"}, default=None
         None: exact. "nystroem": the kernel is replaced by its Nyström approximation on
         `n_landmarks` rows, for large n.
@@ -108,9 +115,9 @@ class MMDAligner(BaseAligner):
     Attributes
     ----------
     eigenvalues_ : ndarray of shape (n_components,)
-        Of the generalised eigen-equation, best first. In "discriminative" they are
-        negative where the means of different classes lie further apart than all else
-        that is penalised.
+        Of the generalised eigen-equation, best first. In "discriminative" the best are
+        negative: there the means of different classes lie further apart than those of
+        the same class, penalty included.
     projection_ : ndarray of shape (n_features or n_rows, n_components)
         Rows are mapped by features or kernel values times this matrix.
     n_components_ : int
@@ -119,10 +126,10 @@ class MMDAligner(BaseAligner):
         The width used.
     n_iter_ : int
         Number of rounds.
-    balances_ : ndarray of shape (n_rounds - 1,)
-        The balance of each round after the first.
-    label_changes_ : ndarray of shape (n_changes,)
-        How many pseudo-labels changed in each round; all are new in the first.
+    balances_ : ndarray of shape (n_balances,)
+        The balance of each round that has one: not the first.
+    label_changes_ : ndarray of shape (n_labellings,)
+        How many labels of target rows changed at each labelling; in the first all did.
     mmd_before_ : float
         Squared MMD between the domains in the kernel's space, as a share of the
         variance of all rows there.
@@ -150,11 +157,12 @@ class MMDAligner(BaseAligner):
     components share one scale factor, which makes their mean variance over the rows of
     fit one; signs are chosen so that each component is skewed to the right.
 
-    With `conditional`, :math:`L` is a sum of such matrices over the domains and each
-    class that both have, divided by its Frobenius norm, and of low rank: nothing of
-    size ``n x n`` is made or solved again. With `instance_sparsity`, the identity is
-    replaced by a diagonal of :math:`1 / (2 |a_i|)` on source rows with coefficients
-    :math:`a_i`, which makes the penalised sum of those norms fall in every round.
+    With `conditional`, :math:`L` adds such matrices of each class that both domains
+    have, over the Frobenius norm, and has low rank: nothing of size ``n x n`` is made
+    anew or solved. "discriminative" is not the same for rows that are moved, as the
+    paper's is not: centre them. With `instance_sparsity`, the identity is replaced by
+    a diagonal of :math:`1 / (2 |w_i|)` on source rows :math:`w_i` of :math:`W`, which
+    makes the discrepancy plus :math:`\mu` times the sum of those norms fall.
 
     References
     ----------
@@ -255,7 +263,7 @@ class MMDAligner(BaseAligner):
             none = np.full(n_source, -1), np.full(n_target, -1)
             mapped = self._fit_rows(X, *none)
             return mapped[:n_source], mapped[n_source:]
-        self._check_labels(y_source)
+        check_class_labels(y_source, f"conditional={self.conditional!r}")
         # Ties between pseudo-labels must not go by the order of rows, nor by names.
         codes = content_codes(X, np.r_[y_source, y_target])
         order = content_order_by_domain(
@@ -302,20 +310,6 @@ class MMDAligner(BaseAligner):
         )
         self.n_components_ = self._n_features_out = len(self.eigenvalues_)
         return (mapped[:, kept] * factors).astype(dtype)
-
-    def _check_labels(self, y_source):
-        """Raise unless there are class labels in the source."""
-        if y_source is not None and (y_source.ndim > 1 or y_source.dtype.kind == "f"):
-            raise ValueError(
-                f"conditional={self.conditional!r} needs one class label a row, and y "
-                "is continuous or has several columns. Set conditional=False."
-            )
-        if y_source is None or not np.any(y_source >= 0):
-            raise ValueError(
-                f"conditional={self.conditional!r} compares the classes of the domains "
-                "and needs labelled source rows, got none. Pass y to fit, or set "
-                "conditional=False."
-            )
 
     @property
     def _is_primal(self):
