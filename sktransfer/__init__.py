@@ -30,6 +30,7 @@ from sktransfer.joint import (
     GradualTransferClassifier,
     JointTransportClassifier,
     JointTransportRegressor,
+    ManifoldAlignedClassifier,
     SelectivePseudoLabelClassifier,
     SelfTrainedTransferClassifier,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "LinearTransportAligner",
     "LocationScaleAligner",
     "MMDAligner",
+    "ManifoldAlignedClassifier",
     "MarginalizedDenoiser",
     "OptimalTransportAligner",
     "SelectivePseudoLabelClassifier",
