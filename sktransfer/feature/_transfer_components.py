@@ -18,10 +18,11 @@ R R' = X' G^-1 X, mapped by R w.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
-from scipy.sparse.linalg import LinearOperator, eigsh
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
 from sktransfer.feature._signed_components import signed_components, whitening
 
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 _DENSE_ROWS = 1200
+_DENSE_RANK = 400
 _REFINED_ROWS = 400
 
 
@@ -91,18 +93,31 @@ class Coordinates:
     ----------
     weight : ndarray of shape (rank,) or (rank, rank)
         Mapped rows are Q times this (a diagonal, or a matrix) times vectors.
-    scatter : ndarray of shape (rank, rank)
-        ``weight' (I - o o') weight`` with o = Q' 1 / sqrt(n_samples).
-    uncentred : float
-        The largest entry of the diagonal without o.
+    ones : ndarray of shape (rank,)
+        ``weight' o`` with o = Q' 1 / sqrt(n_samples).
     factor : ndarray of shape (rank, rank) or None
         C with ``C C' = Q' G^-1 Q`` where rows are penalised.
     """
 
     weight: np.ndarray
-    scatter: np.ndarray
-    uncentred: float
+    ones: np.ndarray
     factor: np.ndarray | None = None
+
+    @cached_property
+    def scatter(self):
+        """``weight' (I - o o') weight``."""
+        weight = self.weight
+        square = np.diag(weight**2) if weight.ndim == 1 else weight.T @ weight
+        return square - np.outer(self.ones, self.ones)
+
+    @property
+    def uncentred(self):
+        """The largest entry of the scatter's diagonal, without o."""
+        return float(np.max(np.square(np.atleast_2d(self.weight)).sum(axis=0)))
+
+    def scatter_product(self, v):
+        """Return the scatter times v, where the weight is a diagonal."""
+        return self.weight**2 * v - self.ones * (self.ones @ v)
 
     def times(self, A):
         """Return ``weight' A``."""
@@ -132,13 +147,9 @@ def coordinates(space, *, primal, penalties=None):
         rows = space.rows
         factor = linalg.cholesky((rows.T / penalties) @ rows, lower=True)
         weight = space.squares[:, None] * factor
-        scatter = weight.T @ weight
-    else:
-        weight = space.scales if primal else space.squares
-        scatter = np.diag(weight**2)
-    uncentred = float(np.max(np.diag(scatter)))
-    ones = weight.T @ space.ones if weight.ndim == 2 else weight * space.ones
-    return Coordinates(weight, scatter - np.outer(ones, ones), uncentred, factor)
+        return Coordinates(weight, weight.T @ space.ones, factor)
+    weight = space.scales if primal else space.squares
+    return Coordinates(weight, weight * space.ones)
 
 
 def linear_components(
@@ -178,7 +189,7 @@ def linear_components(
         )
     else:
         values, vectors = _eigenvectors(
-            within.scatter, Y, discrepancy.weights, mu, n_components, within.uncentred
+            within, Y, discrepancy.weights, mu, n_components
         )
     coefficients = None
     if primal:
@@ -193,15 +204,37 @@ def linear_components(
     return Components(values, space.to_features(projected), coefficients)
 
 
-def _eigenvectors(scatter, Y, weights, mu, n_components, uncentred):
+def _eigenvectors(within, Y, weights, mu, n_components):
     inverse_root = _inverse_root(Y, weights, mu)
-    symmetric = inverse_root(inverse_root(scatter).T)
-    n = len(symmetric)
-    subset = [n - n_components, n - 1] if n_components < n else None
-    values, vectors = linalg.eigh((symmetric + symmetric.T) / 2, subset_by_index=subset)
-    reference = 0.1 * uncentred / mu
+    n = len(Y)
+    values = None
+    if within.weight.ndim == 1 and n > _DENSE_RANK and n_components <= n // 4:
+        # A diagonal between matrices of low rank, which costs next to nothing.
+        values, vectors = _lanczos(
+            lambda v: inverse_root(within.scatter_product(inverse_root(v.ravel()))),
+            n,
+            n_components,
+        )
+    if values is None:
+        symmetric = inverse_root(inverse_root(within.scatter).T)
+        subset = [n - n_components, n - 1] if n_components < n else None
+        values, vectors = linalg.eigh(
+            (symmetric + symmetric.T) / 2, subset_by_index=subset
+        )
+    reference = 0.1 * within.uncentred / mu
     values, vectors = _leading(values, vectors, n_components, 1e-12, reference)
     return values, inverse_root(vectors)
+
+
+def _lanczos(product, n, k):
+    """Return the k leading eigenpairs, or None twice where Lanczos is too slow."""
+    start = np.random.RandomState(0).normal(size=n)
+    operator = LinearOperator((n, n), matvec=product, dtype=float)
+    ncv = max(2 * k + 1, 40)
+    try:
+        return eigsh(operator, k, which="LA", v0=start, tol=1e-13, ncv=ncv, maxiter=200)
+    except ArpackNoConvergence:
+        return None, None
 
 
 def kernel_components(

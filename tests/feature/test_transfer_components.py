@@ -255,6 +255,26 @@ def test_signed_solver_by_shift_and_invert(monkeypatch):
     assert_allclose(np.abs(overlap), norms, rtol=1e-6)
 
 
+@pytest.mark.parametrize("form", ["JDA", "W-BDA"])
+@pytest.mark.parametrize("primal", [False, True])
+def test_many_columns_by_lanczos(monkeypatch, primal, form):
+    from sktransfer.feature import _transfer_components as module
+
+    X, _ = draw(p=60)
+    # Columns that are alike give eigenvalues that are.
+    X[:, :20] = np.eye(70)[:, :20]
+    found, space = forms(40, 30)[form], row_space(X)
+    expected = linear_components(space, found, 0.5, 10, primal=primal)
+    monkeypatch.setattr(module, "_DENSE_RANK", 0)
+    got = linear_components(space, found, 0.5, 10, primal=primal)
+    assert_allclose(got.values, expected.values, rtol=1e-9)
+    assert subspace_angle(X @ got.projection, X @ expected.projection) < 1e-6
+    # Where Lanczos gives up, the dense solver takes over.
+    monkeypatch.setattr(module, "_lanczos", lambda *_: (None, None))
+    again = linear_components(space, found, 0.5, 10, primal=primal)
+    assert_allclose(again.projection, expected.projection)
+
+
 @pytest.mark.parametrize("penalised", [False, True])
 def test_refining_a_similar_problem(monkeypatch, penalised):
     from sktransfer.feature import _transfer_components as module
