@@ -182,7 +182,10 @@ class ManifoldAlignedClassifier(BaseJointClassifier):
         check_number("balance", self.balance, low=0, high=1, also=("auto",))
         check_number("regularization", self.regularization, low=0, low_open=True)
         check_integer("n_rounds", self.n_rounds, low=0)
-        if self.initial is not None and not is_classifier(self.initial):
+        known = self.initial is None or (
+            hasattr(self.initial, "fit") and is_classifier(self.initial)
+        )
+        if not known:
             raise TypeError(
                 "`initial` must be a classifier or None, got "
                 f"{self.initial!r}. Pass KNeighborsClassifier(1), for example."
