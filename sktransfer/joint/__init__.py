@@ -5,6 +5,7 @@ from sktransfer.joint._easy_transfer_classifier import EasyTransferClassifier
 from sktransfer.joint._gradual_transfer_classifier import GradualTransferClassifier
 from sktransfer.joint._joint_transport_classifier import JointTransportClassifier
 from sktransfer.joint._joint_transport_regressor import JointTransportRegressor
+from sktransfer.joint._label_transport_classifier import LabelTransportClassifier
 from sktransfer.joint._manifold_aligned_classifier import ManifoldAlignedClassifier
 from sktransfer.joint._selective_pseudo_label_classifier import (
     SelectivePseudoLabelClassifier,
@@ -19,6 +20,7 @@ __all__ = [
     "GradualTransferClassifier",
     "JointTransportClassifier",
     "JointTransportRegressor",
+    "LabelTransportClassifier",
     "ManifoldAlignedClassifier",
     "SelectivePseudoLabelClassifier",
     "SelfTrainedTransferClassifier",

@@ -47,8 +47,9 @@ class SquaredDistances:
     """
 
     def __init__(self, X_source, X_target):
-        # Distances keep their digits where the rows lie far from zero.
-        origin = X_target.mean(axis=0, dtype=np.float64)
+        # Distances keep their digits where the rows lie far from zero, and where one
+        # of them lies far from the others: no mean here.
+        origin = np.median(X_target, axis=0).astype(np.float64)
         self.source, self.target = X_source - origin, X_target - origin
         self.source_norms = np.einsum("ij,ij->i", self.source, self.source)
         self.target_norms = np.einsum("ij,ij->i", self.target, self.target)
