@@ -64,7 +64,6 @@ joint = {
     "EasyTransferClassifier": {},
     "GradualTransferClassifier": {"n_steps": 5},
     "JointTransportClassifier": {"estimator": SVC(), "loss": "hinge"},
-
     "ManifoldAlignedClassifier": {},
     "SelectivePseudoLabelClassifier": {},
     "SelfTrainedTransferClassifier": {},
