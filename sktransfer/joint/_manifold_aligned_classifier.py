@@ -51,7 +51,8 @@ class ManifoldAlignedClassifier(BaseJointClassifier):
         Whether each embedded row is divided by its length, so that only directions
         count. Otherwise all are divided by the root of their mean squared length.
     kernel : {"rbf", "linear"}, default="rbf"
-        Kernel of the classifier, between embedded rows.
+        Kernel of the classifier, between embedded rows. "linear" is for many rows;
+        its classes are half-spaces through the origin, and it is less accurate.
     gamma : float, default=0.5
         Width of the rbf kernel ``exp(-gamma d^2)``, for rows whose mean squared length
         is one. 0.5 is the rule of the published code, ``1 / (2 s^2)`` with the mean
