@@ -43,7 +43,7 @@ X, y, sample_domain = stack_domains((X_source, y_source), (X_fit, None))
 # -------
 # An SVC stands on every aligner; two joint classifiers use logistic regression. Where
 # directions are kept, it is 20. Left out: FeatureAugmenter needs target labels,
-# CorrespondenceAligner pivot words, and DomainAdaptiveSVM loses track of ten classes.
+# CorrespondenceAligner pivot words, DomainAdaptiveSVM one walk for each class.
 
 aligners = {
     "CORALAligner": {},
