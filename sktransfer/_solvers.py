@@ -31,7 +31,7 @@ __all__ = [
 
 # Up to so many rows the exact end is sought, at some factorisations of all of K.
 EXACT_ROWS = 3000
-# Above, exchanges from a rough start go in circles too often to try them first.
+# Above, exchanges from a rough start go in circles too often to try them for long.
 _PIVOT_ROWS = 700
 
 
@@ -168,9 +168,8 @@ def solve_dense(
 def _exact(K, linear, upper, low, high, start):
     """Guess the active bounds from `start`, or where that fails, from inside."""
     bounds = (upper, low, high)
-    w = None
-    if len(K) <= _PIVOT_ROWS:
-        w = solve_active_set(K, linear, *bounds, start)
+    patience = 60 if len(K) <= _PIVOT_ROWS else 8
+    w = solve_active_set(K, linear, *bounds, start, max_iter=patience)
     if w is None:
         start = solve_interior_point(K, linear, *bounds, tol=1e-12)
         w = solve_active_set(K, linear, *bounds, start)
