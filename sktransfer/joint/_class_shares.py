@@ -88,7 +88,7 @@ def _memberships(labels, n_classes):
     return sparse.csr_array((np.ones(len(labels)), pairs), shape=shape)
 
 
-def uniform_transport(costs, labels, n_classes, *, tol, max_iter):
+def uniform_transport(costs, labels, n_classes, *, tol, max_iter, start=None):
     """Transport one source whose rows all weigh the same.
 
     Parameters
@@ -101,6 +101,8 @@ def uniform_transport(costs, labels, n_classes, *, tol, max_iter):
         Number of classes.
     tol, max_iter : float, int
         As in `entropic_transport`.
+    start : ndarray of shape (n_source,), default=None
+        Potentials of the rows to begin with.
 
     Returns
     -------
@@ -123,6 +125,7 @@ def uniform_transport(costs, labels, n_classes, *, tol, max_iter):
         tol=tol,
         max_iter=max_iter,
         shift=shift if 1 < n_classes <= _MOST_OFFSETS else None,
+        starts=[start],
     )
 
 

@@ -53,21 +53,27 @@ class ScaledKernel:
         Costs, divided by the weight of the entropy.
     capped : bool
         Whether columns sum to at most ``1 / n_target``, rather than to just that.
+    start : ndarray of shape (n_source,), default=None
+        Potentials of the rows to begin with.
 
     Attributes
     ----------
-    f : ndarray of shape (n_source,)
-        Potentials of the rows, in units of the entropy's weight.
+    f, g : ndarray of shape (n_source,) and (n_target,)
+        Potentials of rows and columns, in units of the entropy's weight.
     """
 
-    def __init__(self, costs, capped):
+    def __init__(self, costs, capped, start=None):
         self.costs, self.capped = costs, capped
-        self.f = -np.log(len(costs)) - logsumexp(-costs, axis=1)
+        # A step in logarithms before any kernel, lest a row of it vanishes.
+        g = 0
+        if start is not None:
+            g = column_potentials(start, costs, costs.shape[1], capped)
+        self.f = -np.log(len(costs)) - logsumexp(g - costs, axis=1)
         self._settle(column_potentials(self.f, costs, costs.shape[1], capped))
 
     def _settle(self, g):
         """Begin anew from the potentials f and g, all factors one."""
-        self._g = g
+        self.g = g
         self._kernel = np.exp(self.f[:, None] + g - self.costs)
         self._rows, self._columns = np.ones(len(self.f)), np.ones(len(g))
 
@@ -76,7 +82,7 @@ class ScaledKernel:
         sums = self._rows @ self._kernel
         columns = 1 / (len(sums) * sums)
         if self.capped:
-            largest = np.exp(np.minimum(-self._g, _LARGEST_EXPONENT))
+            largest = np.exp(np.minimum(-self.g, _LARGEST_EXPONENT))
             columns = np.minimum(columns, largest)
         moved = float(np.dot(np.abs(columns - self._columns), sums))
         self._columns = columns
@@ -95,7 +101,7 @@ class ScaledKernel:
         )
         if largest > _LARGEST_FACTOR:
             self.f = self.f + np.log(self._rows)
-            self._settle(self._g + np.log(self._columns))
+            self._settle(self.g + np.log(self._columns))
 
     def class_masses(self, memberships):
         """Return shares of the classes in each column.
@@ -125,7 +131,9 @@ class ScaledKernel:
         return self._kernel
 
 
-def entropic_transport(costs, row_weights, capped, *, tol, max_iter, shift=None):
+def entropic_transport(
+    costs, row_weights, capped, *, tol, max_iter, shift=None, starts=None
+):
     """Transport several sources with row weights that may depend on each other.
 
     Parameters
@@ -143,6 +151,8 @@ def entropic_transport(costs, row_weights, capped, *, tol, max_iter, shift=None)
         Largest number of iterations.
     shift : callable, default=None
         It is given the kernels, every so many iterations, and shifts rows of them.
+    starts : list of ndarray of shape (n_k,), default=None
+        Potentials of the rows of each source to begin with.
 
     Returns
     -------
@@ -155,7 +165,8 @@ def entropic_transport(costs, row_weights, capped, *, tol, max_iter, shift=None)
     moved : float
         Share of the mass that the last of them moved.
     """
-    kernels = [ScaledKernel(*pair) for pair in zip(costs, capped, strict=True)]
+    starts = [None] * len(costs) if starts is None else starts
+    kernels = [ScaledKernel(*each) for each in zip(costs, capped, starts, strict=True)]
     n_iter, moved = 0, np.inf
     while moved > tol and n_iter < max_iter:
         n_iter += 1

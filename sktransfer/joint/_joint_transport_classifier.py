@@ -212,6 +212,7 @@ class JointTransportClassifier(BaseJointClassifier):
             regularization=self.regularization,
             n_iter=self.n_iter,
             tol=self.tol,
+            groups=y_source,
         )
         self.plan_ = restore_rows(plan, by_source, by_target)
         self.n_iter_ = len(self.objective_)
