@@ -12,6 +12,7 @@ import pandas  # noqa: F401  (its presence lets the checks try DataFrames)
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sktransfer
@@ -20,11 +21,18 @@ from sktransfer import (
     BaseSelector,
     BaseWeighter,
     CORALAligner,
+    DomainAdaptiveSVM,
+    EasyTransferClassifier,
+    GradualTransferClassifier,
     InstanceSelector,
+    JointTransportClassifier,
+    JointTransportRegressor,
     KernelMeanMatchingWeighter,
+    LabelTransportClassifier,
     LinearTransportAligner,
     MMDAligner,
     OptimalTransportAligner,
+    SelfTrainedTransferClassifier,
     TransferClassifier,
     TransferRegressor,
 )
@@ -79,6 +87,24 @@ VARIANTS = {
     InstanceSelector: [
         InstanceSelector(strategy=strategy)
         for strategy in ("nearest", "density_ratio", "landmarks", "agreement")
+    ],
+    DomainAdaptiveSVM: [DomainAdaptiveSVM(kernel="linear")],
+    EasyTransferClassifier: [EasyTransferClassifier(align=False)],
+    GradualTransferClassifier: [
+        GradualTransferClassifier(n_steps=3),
+        GradualTransferClassifier(n_steps=2, split="classifier"),
+    ],
+    JointTransportClassifier: [
+        JointTransportClassifier(method="sinkhorn", regularization=0.5),
+        JointTransportClassifier(SVC(kernel="linear", random_state=0), loss="hinge"),
+    ],
+    JointTransportRegressor: [JointTransportRegressor(method="sinkhorn")],
+    LabelTransportClassifier: [
+        LabelTransportClassifier(method="emd"),
+        LabelTransportClassifier(method="jcpot"),
+    ],
+    SelfTrainedTransferClassifier: [
+        SelfTrainedTransferClassifier(source_decay=0.8, balanced=False)
     ],
     FineTunedClassifier: [FineTunedClassifier(trainable="all")],
     FineTunedRegressor: [FineTunedRegressor(trainable="all")],
