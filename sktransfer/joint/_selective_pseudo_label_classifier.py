@@ -132,7 +132,9 @@ def _leading_axes(X, n_components):
     n_samples, n_features = X.shape
     many = n_samples > n_features
     limit = min(n_components, n_samples, n_features)
-    axes = PCA(limit, svd_solver="covariance_eigh" if many else "full").fit(X)
+    # Rows that are all equal have no variance to divide by.
+    with np.errstate(invalid="ignore"):
+        axes = PCA(limit, svd_solver="covariance_eigh" if many else "full").fit(X)
     variances = axes.explained_variance_
     kept = variances > 1e-10 * max(variances[0], 1e-20)
     return axes.components_[kept].T if kept.any() else np.zeros((n_features, 1))

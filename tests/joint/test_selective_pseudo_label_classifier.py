@@ -117,6 +117,12 @@ def test_a_class_without_target_rows():
     assert np.isfinite(model.predict_proba(X)).all()
 
 
+def test_equal_rows_give_finite_scores_without_a_word():
+    X, y, _ = turned_classes()
+    model = SelectivePseudoLabelClassifier().fit(np.ones_like(X), y)
+    assert np.isfinite(model.predict_proba(X)).all()
+
+
 def test_clusters_stay_with_their_classes():
     X = np.array([[0.0], [1.0], [10.0], [11.0], [0.4]])
     starts = np.array([[0.2], [9.0], [100.0]])
