@@ -69,7 +69,10 @@ VARIANTS = {
         MMDAligner(kernel="linear", instance_sparsity=True),
     ],
     CORALAligner: [CORALAligner(regularization=1.0)],
-    LinearTransportAligner: [LinearTransportAligner(regularization=0.0)],
+    LinearTransportAligner: [
+        LinearTransportAligner(regularization=0.0),
+        LinearTransportAligner(reference="barycenter"),
+    ],
     OptimalTransportAligner: [
         *(
             OptimalTransportAligner(method)

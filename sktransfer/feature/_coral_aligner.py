@@ -17,16 +17,17 @@ class CORALAligner(SecondMomentAligner):
     correlation, offset) while the classes keep their places relative to each other.
     Reads no labels. Several source domains count as one.
 
-    Cost: ``O((n_source + n_target) p^2 + p^3)`` time for fit, ``O(p^2)`` memory beside
-    the rows; float32 rows stay float32.
+    Cost: one pass over the rows of fit, ``O((n_source + n_target) p^2 + p^3)`` time,
+    ``O(p^2)`` memory beside the rows; float32 rows stay float32.
 
     Parameters
     ----------
     regularization : float or "auto", default="auto"
         Added to the diagonal of both covariances, in units of the mean variance of
-        both domains. "auto": each covariance is shrunk towards its mean variance by
-        the rule of Ledoit and Wolf instead. The published method adds the identity to
-        the covariances of standardised columns, which is 1.0 here.
+        both domains. "auto": both covariances are shrunk towards their mean variances
+        instead, by the same share: the larger one that the rule of Ledoit and Wolf
+        gives for them. The published method adds the identity to the covariances of
+        standardised columns, which is 1.0 here.
     align_mean : bool, default=True
         Whether to move the mean of the source to that of the target, too.
 

@@ -4,6 +4,7 @@ from scipy import sparse
 from sktransfer._validation import check_number
 from sktransfer.base import BaseAligner
 from sktransfer.feature._co_regularization import co_regularization_map
+from sktransfer.feature._domain_numbers import domain_positions, ordered_domains
 
 __all__ = ["FeatureAugmenter", "augment"]
 
@@ -87,7 +88,7 @@ class FeatureAugmenter(BaseAligner):
 
     def _fit_domains(self, X, y, domains):
         check_number("co_regularization", self.co_regularization, low=0)
-        self.domains_ = _in_order(X, domains.domain)
+        self.domains_ = ordered_domains(X, domains.domain)
         return super()._fit_domains(X, y, domains)
 
     def _fit(self, X_source, y_source, X_target, y_target):
@@ -101,26 +102,12 @@ class FeatureAugmenter(BaseAligner):
     def _map(self, X, domain):
         if self.is_identity_:
             return X.copy()
-        if domain is None:
-            targets = self.domains_[self.domains_ < 0]
-            if len(targets) > 1:
-                raise ValueError(
-                    "FeatureAugmenter was fitted with the target domains "
-                    f"{sorted(targets.tolist())} and cannot tell of which "
-                    "the rows are. Pass sample_domain."
-                )
-            domain = np.full(X.shape[0], targets[0])
-        unknown = np.setdiff1d(domain, self.domains_)
-        if len(unknown):
-            raise ValueError(
-                f"FeatureAugmenter has no copy for the domains {unknown.tolist()}: it "
-                f"was fitted with {self.domains_.tolist()}. Fit it with rows of them, "
-                "or give the number of the domain they are most like."
-            )
-        augmented = augment(X, domain, self.domains_)
+        positions = domain_positions(
+            domain, self.domains_, X.shape[0], name=type(self).__name__, part="copy"
+        )
+        augmented = augment(X, self.domains_[positions], self.domains_)
         if self._agreement is None:
             return augmented
-        positions = (domain[:, None] == self.domains_).argmax(axis=1)
         return self._agreement.apply(augmented, X, positions)
 
     def _map_source(self, X):
@@ -134,15 +121,6 @@ class FeatureAugmenter(BaseAligner):
         # The root of the penalty is dense.
         tags.input_tags.sparse = self.co_regularization == 0
         return tags
-
-
-def _in_order(X, domain):
-    found = np.unique(domain)
-    means = [np.asarray(X[np.flatnonzero(domain == d)].mean(axis=0)) for d in found]
-    keys = [
-        (d < 0, *mean.ravel().tolist()) for d, mean in zip(found, means, strict=True)
-    ]
-    return found[sorted(range(len(found)), key=keys.__getitem__)]
 
 
 def augment(X, domain, domains):

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LogisticRegression
 
 from sktransfer import CORALAligner, LinearTransportAligner, TransferClassifier
+from sktransfer.feature._bures_barycenter import monge_map
 from sktransfer.feature._coral_aligner import coral_map
-from sktransfer.feature._linear_transport_aligner import monge_map
 
 BOTH = [CORALAligner, LinearTransportAligner]
 
@@ -114,3 +115,30 @@ def test_bad_parameters(kind, data):
         kind(regularization=-1.0).fit(X, sample_domain=domain)
     with pytest.raises(ValueError, match="`align_mean` must be one of True, False"):
         kind(align_mean="no").fit(X, sample_domain=domain)
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_two_samples_of_one_population_are_left_nearly_alone(kind):
+    """A common share of shrinking, else a small sample looks rounder than a large one.
+
+    With a share each the source would move by about .3 of its spread here.
+    """
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(1060, 40)) * np.geomspace(1, 0.1, 40)
+    domain = np.r_[np.ones(1000), -np.ones(60)]
+    aligner = kind(align_mean=False).fit(X, sample_domain=domain)
+    covariance = np.cov(X[:1000].T)
+    moved = aligner.map_ - np.eye(40)
+    share = np.trace(moved.T @ covariance @ moved) / np.trace(covariance)
+    own = [_own_share(kind, X[:1000], X[1000:])]
+    assert share < 0.8 * own[0]
+
+
+def _own_share(kind, X_source, X_target):
+    source, target = (
+        ledoit_wolf(X - X.mean(axis=0), assume_centered=True)[0]
+        for X in (X_source, X_target)
+    )
+    matrix = (coral_map if kind is CORALAligner else monge_map)(source, target)
+    moved, covariance = matrix - np.eye(len(matrix)), np.cov(X_source.T)
+    return np.trace(moved.T @ covariance @ moved) / np.trace(covariance)
