@@ -94,10 +94,6 @@ def sides():
             lambda: OptimalTransportAligner("sinkhorn"),
             {"skada": skada.EntropicOTMappingAdapter},
         ),
-        "class, lpl1": (
-            lambda: OptimalTransportAligner("class_lpl1"),
-            {"skada": skada.ClassRegularizerOTMappingAdapter},
-        ),
     }
     return {
         method: {

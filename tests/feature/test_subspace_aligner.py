@@ -53,6 +53,16 @@ def test_many_rows_take_the_covariance_way(data):
     assert_allclose(many.transform(X[:9]), few.transform(X[:9]), atol=1e-8)
 
 
+def test_float32_rows_far_from_zero():
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(400, 3)) * [3, 1, 0.1] + 1000
+    domain = np.repeat([1, -1], 200)
+    expected = SubspaceAligner(2).fit_transform(X, sample_domain=domain)
+    Z = SubspaceAligner(2).fit_transform(X.astype(np.float32), sample_domain=domain)
+    assert Z.dtype == np.float32
+    assert_allclose(Z, expected, atol=1e-2)
+
+
 def test_new_rows_and_names(data):
     X, domain = data
     aligner = SubspaceAligner(2)
