@@ -215,9 +215,9 @@ def _whole_numbers(domain):
         # A cast alone would flip the sign of what does not fit.
         with np.errstate(invalid="ignore"):
             numbers = domain.astype(np.int64)
-        same = bool(np.all(numbers == domain)) and not any(
-            isinstance(value, bool) for value in domain.tolist()
-        )
+        same = bool(np.all(numbers == domain))
+        if domain.dtype.kind == "O":
+            same = same and not any(isinstance(v, bool) for v in domain.tolist())
     except (TypeError, ValueError, OverflowError):
         return None
     return numbers if same else None
