@@ -82,6 +82,11 @@ def carry_by_exact_plan(costs, y_source, source_groups, labeled, n_classes):
     return CarriedLabels(plan, shares, prices, proportions, rule, 1, 0.0)
 
 
+def _divided(costs, regularization):
+    costs /= regularization
+    return costs
+
+
 def carry_by_entropic_plans(
     costs, y_source, source_domain, n_classes, *, regularization, debias, **limits
 ):
@@ -115,13 +120,14 @@ def carry_by_entropic_plans(
     domain = source_domain if tied else np.zeros(len(labels), dtype=np.int64)
     rows, counts = domain_rows(domain, labels, len(held))
     labels = [labels[i] for i in rows]
-    scaled = [costs(i) / regularization for i in rows]
+    scaled = [_divided(costs(i), regularization) for i in rows]
     capped = (~counts.all(axis=1)).tolist()
     own = [np.zeros(len(i)) for i in rows]
     if tied and debias:
-        within = [costs.within_source(i) / regularization for i in rows]
-        own = [self_potentials(each, **limits) for each in within]
-        scaled = [c - f[:, None] for c, f in zip(scaled, own, strict=True)]
+        for k, i in enumerate(rows):
+            within = _divided(costs.within_source(i), regularization)
+            own[k] = self_potentials(within, **limits)
+            scaled[k] -= own[k][:, None]
     if tied:
         shares, found = proportional_transport(scaled, labels, counts, capped, **limits)
     else:

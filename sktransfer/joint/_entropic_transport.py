@@ -7,6 +7,8 @@ beside them: a step is a product with a matrix, and nothing over- or underflows.
 import numpy as np
 from scipy.special import logsumexp
 
+from sktransfer.joint._priced_transport import cost_blocks
+
 __all__ = [
     "ScaledKernel",
     "column_potentials",
@@ -40,8 +42,18 @@ def column_potentials(f, costs, n_target, capped=False):
     ndarray of shape (n_columns,)
         Potentials.
     """
-    potentials = -np.log(n_target) - logsumexp(f[:, None] - costs, axis=0)
+    potentials = np.empty(costs.shape[1])
+    # Block by block: nothing of the size of the costs besides.
+    for columns in cost_blocks(costs.shape[1], costs.shape[0]):
+        sums = logsumexp(f[:, None] - costs[:, columns], axis=0)
+        potentials[columns] = -np.log(n_target) - sums
     return np.minimum(potentials, 0) if capped else potentials
+
+
+def _kernel(f, g, costs):
+    kernel = g - costs
+    kernel += f[:, None]
+    return np.exp(kernel, out=kernel)
 
 
 class ScaledKernel:
@@ -68,13 +80,16 @@ class ScaledKernel:
         g = 0
         if start is not None:
             g = column_potentials(start, costs, costs.shape[1], capped)
-        self.f = -np.log(len(costs)) - logsumexp(g - costs, axis=1)
+        self.f = np.empty(len(costs))
+        for rows in cost_blocks(*costs.shape):
+            sums = logsumexp(g - costs[rows], axis=1)
+            self.f[rows] = -np.log(len(costs)) - sums
         self._settle(column_potentials(self.f, costs, costs.shape[1], capped))
 
     def _settle(self, g):
         """Begin anew from the potentials f and g, all factors one."""
         self.g = g
-        self._kernel = np.exp(self.f[:, None] + g - self.costs)
+        self._kernel = _kernel(self.f, g, self.costs)
         self._rows, self._columns = np.ones(len(self.f)), np.ones(len(g))
 
     def project_columns(self):
@@ -204,7 +219,7 @@ def self_potentials(costs, *, tol, max_iter):
         if factors is None:
             # A step in logarithms, which no row of the kernel is too small for.
             f = (f + column_potentials(f, costs, n)) / 2
-            kernel, factors = np.exp(f[:, None] + f - costs), np.ones(n)
+            kernel, factors = _kernel(f, f, costs), np.ones(n)
         sums = n * factors * (kernel @ factors)
         if np.abs(sums - 1).mean() <= tol:
             break

@@ -161,7 +161,10 @@ def restore_rows(plan, by_source, by_target):
     {sparse array, ndarray} of shape (n_source, n_target)
         The plan between ``X_source`` and ``X_target``.
     """
-    return plan[np.argsort(by_source)][:, np.argsort(by_target)]
+    rows, columns = np.argsort(by_source), np.argsort(by_target)
+    return (
+        plan[rows][:, columns] if sparse.issparse(plan) else plan[np.ix_(rows, columns)]
+    )
 
 
 def _objective(plan, costs, entropy):
