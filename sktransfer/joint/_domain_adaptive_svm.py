@@ -5,7 +5,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.joint._base import BaseJointClassifier
-from sktransfer.joint._progressive_svm import progressive_svm
+from sktransfer.joint._progressive_svm import class_decisions, progressive_svm
 from sktransfer.joint._row_order import labelled_order
 
 __all__ = ["DomainAdaptiveSVM"]
@@ -20,16 +20,16 @@ class DomainAdaptiveSVM(BaseJointClassifier):
     rows inside its margin enter the training set with the label it gives them, and the
     source rows farthest from its hyperplane leave, until no source row is left. A
     target row whose label changes goes back and may enter again. Costs of source rows
-    fall and those of target rows rise meanwhile. More than two classes are told apart
-    one against the rest, each with a walk of its own.
+    fall and those of target rows rise meanwhile. More than two classes have a machine
+    each against the rest; all walk together on the same labels of target rows.
 
     Assumes that the classes drift so little that the machine of the source is right
     about target rows near its margin, and that the target has gaps between the
     classes. Reads the labels of the source and of labelled target rows; those stay in
     the training set, with their label, at full cost.
 
-    Cost: one fit of `SVC` a round and class, some ``n_source / (2 n_per_round)`` rounds
-    and a few more; memory is that of `SVC`.
+    Cost: one fit of `SVC` a round and class, some ``n_source / (n_classes
+    n_per_round)`` rounds and a few more; memory is that of `SVC`.
 
     Parameters
     ----------
@@ -44,23 +44,23 @@ class DomainAdaptiveSVM(BaseJointClassifier):
         Width of the kernel. "scale": one over the number of features times the
         variance of all rows of fit; "auto": one over the number of features.
     n_per_round : int, default=None
-        How many target rows enter, and how many source rows leave, on either side of
-        the hyperplane in a round. None: a fortieth of the larger domain.
+        How many target rows of a class enter, and how many source rows leave, in a
+        round. None: as many as let the larger domain pass in twenty rounds.
     n_ramp : int, default=10
         Rounds in which the costs move.
     beta : float, default=0.03
         The walk ends when no source row is left and at most this share of the
         unlabelled target rows lies inside the margin or changed its label.
     max_iter : int, default=100
-        Largest number of rounds of one walk.
+        Largest number of rounds.
 
     Attributes
     ----------
     estimators_ : list of SVC
         The machines: one for two classes, else one for each class against the rest.
         Their classes are -1 and 1.
-    n_iter_ : ndarray of shape (n_machines,)
-        Machines trained in each walk, that of the source included.
+    n_iter_ : int
+        How often the machines were trained, on the source included.
     classes_ : ndarray of shape (n_classes,)
         Class labels.
     n_features_in_ : int
@@ -74,10 +74,13 @@ class DomainAdaptiveSVM(BaseJointClassifier):
 
     Notes
     -----
-    The published method [1]_ takes rows from inside the margin only; here a side that
-    has too few is filled up with the rows next to the margin, so that neither side of
-    the training set runs empty. Its circular validation is a matter of model selection
-    and not part of this class.
+    The published method [1]_ takes rows from inside the margin only; here a class that
+    has too few is filled up with the rows next to the margin, and keeps its last row,
+    so that no class of the training set runs empty. With more than two classes the
+    published walks are apart, one for each class against the rest, and one row may
+    enter several classes; here it enters the class of the largest decision, and half
+    the lead of that class is its distance from the margin. The circular
+    validation of the paper is a matter of model selection and not part of this class.
 
     References
     ----------
@@ -149,40 +152,34 @@ class DomainAdaptiveSVM(BaseJointClassifier):
         by_target = labelled_order(X_target, y_target)
         X_source, y_source = X_source[by_source], y_source[by_source]
         X_target, y_target = X_target[by_target], y_target[by_target]
+        n_classes = len(self.classes_)
         larger = max(len(X_source), len(X_target))
-        n_per_round = self.n_per_round or -(-larger // (2 * _ROUNDS))
-        gamma = self._width(X_source, X_target)
-        classes = range(len(self.classes_)) if len(self.classes_) > 2 else [1]
-        walks = [
-            progressive_svm(
-                X_source,
-                np.where(y_source == label, 1, -1),
-                X_target,
-                np.where(y_target < 0, 0, np.where(y_target == label, 1, -1)),
-                C=self.C,
-                C_target=self.C if self.C_target is None else self.C_target,
-                n_per_round=n_per_round,
-                n_ramp=self.n_ramp,
-                beta=self.beta,
-                max_iter=self.max_iter,
-                svc_params={"kernel": self.kernel, "gamma": gamma},
-            )
-            for label in classes
-        ]
-        machines, n_trained, converged = zip(*walks, strict=True)
-        self.estimators_, self.n_iter_ = list(machines), np.array(n_trained)
-        if not all(converged):
+        self.estimators_, self.n_iter_, converged = progressive_svm(
+            X_source,
+            y_source,
+            X_target,
+            y_target,
+            n_classes,
+            C=self.C,
+            C_target=self.C if self.C_target is None else self.C_target,
+            n_per_round=self.n_per_round or -(-larger // (n_classes * _ROUNDS)),
+            n_ramp=self.n_ramp,
+            beta=self.beta,
+            max_iter=self.max_iter,
+            svc_params={
+                "kernel": self.kernel,
+                "gamma": self._width(X_source, X_target),
+            },
+        )
+        if not converged:
             warnings.warn(
-                f"{type(self).__name__}: {converged.count(False)} of {len(converged)} "
-                f"walks did not end within max_iter={self.max_iter} rounds. Raise "
-                "`max_iter`, `n_per_round` or `beta`.",
+                f"{type(self).__name__} did not end within max_iter={self.max_iter} "
+                "rounds. Raise `max_iter`, `n_per_round` or `beta`.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
 
     def _scores(self, X):
-        decisions = [machine.decision_function(X) for machine in self.estimators_]
-        if len(decisions) == 1:
-            # Halves, so that their difference is the decision of the machine.
-            decisions = [-decisions[0] / 2, decisions[0] / 2]
-        return np.column_stack(decisions)
+        decisions = class_decisions(self.estimators_, X)
+        # Halves for two classes, so that their difference is the machine's decision.
+        return decisions / 2 if len(self.estimators_) == 1 else decisions

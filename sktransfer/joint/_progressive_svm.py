@@ -1,23 +1,45 @@
-"""A support vector machine that walks from the source to the target.
+"""Support vector machines that walk from the source to the target.
 
-Round by round, target rows inside the margin enter with the label the machine gives
-them, source rows far from the hyperplane leave, and costs move from the one domain to
-the other.
+Round by round, target rows inside the margin enter with the class the machines give
+them, source rows far from the hyperplane of their class leave, and costs move from the
+one domain to the other. Two classes have one machine, more have one each against the
+rest; all share the same target labels, so a row is never in two classes.
 """
 
 import numpy as np
 from sklearn.svm import SVC
 
-__all__ = ["progressive_svm"]
+__all__ = ["class_decisions", "progressive_svm"]
 
 _ENTRY = 0.1
 
 
+def class_decisions(machines, X):
+    """Return one decision a class; two classes share one up to the sign.
+
+    Parameters
+    ----------
+    machines : list of SVC
+        One, or one for each class; their classes are -1 and 1.
+    X : ndarray of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes)
+    """
+    decisions = [machine.decision_function(X) for machine in machines]
+    if len(decisions) == 1:
+        decisions = [-decisions[0], decisions[0]]
+    return np.column_stack(decisions)
+
+
 def progressive_svm(
     X_source,
-    sign_source,
+    y_source,
     X_target,
-    sign_target,
+    y_target,
+    n_classes,
     *,
     C,
     C_target,
@@ -33,16 +55,18 @@ def progressive_svm(
     ----------
     X_source : ndarray of shape (n_source, n_features)
         Source rows.
-    sign_source : ndarray of shape (n_source,)
-        Labels, +1 or -1.
+    y_source : ndarray of shape (n_source,)
+        Class numbers.
     X_target : ndarray of shape (n_target, n_features)
         Target rows.
-    sign_target : ndarray of shape (n_target,)
-        Labels, +1 or -1, 0 where there is none. Given ones are kept and count fully.
+    y_target : ndarray of shape (n_target,)
+        Class numbers, -1 where there is none. Given ones are kept and count fully.
+    n_classes : int
+        Number of classes; each has a labelled row.
     C, C_target : float
         Cost of a source row at the start and of a target row in the end.
     n_per_round : int
-        How many rows of a side enter, and how many leave, in a round.
+        How many rows of a class enter, and how many leave, in a round.
     n_ramp : int
         Rounds in which costs fall (source) and rise (target) between a tenth and all.
     beta : float
@@ -54,79 +78,101 @@ def progressive_svm(
 
     Returns
     -------
-    machine : SVC
-        The last machine; its classes are -1 and 1.
-    n_machines : int
-        Machines trained, that of the source included.
+    machines : list of SVC
+        The last machines: one for two classes, else one for each class.
+    n_trained : int
+        How often they were trained, on the source included.
     converged : bool
         Whether the loop ended by itself.
     """
-    given = sign_target != 0
-    signs = sign_target.copy()  # 0: outside the training set
+    given = y_target >= 0
+    labels = y_target.copy()  # -1: outside the training set
     age = np.where(given, n_ramp, 0)
     kept = np.ones(len(X_source), dtype=bool)
     allowed = beta * max(np.sum(~given), 1)
+    positive = range(n_classes) if n_classes > 2 else [1]
 
     def train(n_rounds):
-        inside = signs != 0
+        inside = labels >= 0
         share = min(n_rounds / n_ramp, 1.0)
         source_cost = C * (1 - (1 - _ENTRY) * share**2)
         grown = np.minimum(age[inside] / n_ramp, 1.0)
         target_cost = C_target * (_ENTRY + (1 - _ENTRY) * grown**2)
         rows = np.r_[X_source[kept], X_target[inside]]
-        labels = np.r_[sign_source[kept], signs[inside]]
+        classes = np.r_[y_source[kept], labels[inside]]
         costs = np.r_[np.full(kept.sum(), source_cost), target_cost]
-        machine = SVC(C=1.0, random_state=0, **svc_params)
-        return machine.fit(rows, labels, sample_weight=costs)
+        return [
+            SVC(C=1.0, random_state=0, **svc_params).fit(
+                rows, np.where(classes == label, 1, -1), sample_weight=costs
+            )
+            for label in positive
+        ]
 
-    machine = train(0)
+    machines = train(0)
     if given.all():
-        return machine, 1, True
+        return machines, 1, True
     for n_rounds in range(1, max_iter + 1):
-        decisions = machine.decision_function(X_target)
-        changed = ~given & (signs != 0) & (np.where(decisions >= 0, 1, -1) != signs)
-        signs[changed], age[changed] = 0, 0
-        age[signs != 0] += 1
-        entering = _entering(decisions, signs, n_per_round)
-        open_rows = (signs == 0) & (np.abs(decisions) < 1)
-        n_open = np.sum(open_rows) + np.sum(changed)
+        decisions = class_decisions(machines, X_target)
+        predicted, size = decisions.argmax(axis=1), _margins(decisions)
+        changed = ~given & (labels >= 0) & (predicted != labels)
+        changed &= ~_last_of_their_class(decisions, labels, changed, y_source[kept])
+        labels[changed], age[changed] = -1, 0
+        age[labels >= 0] += 1
+        entering = _entering(predicted, size, labels, n_classes, n_per_round)
+        n_open = np.sum((labels < 0) & (size < 1)) + np.sum(changed)
         if not kept.any() and n_open <= allowed:
-            return machine, n_rounds, True
-        signs[entering] = np.where(decisions[entering] >= 0, 1, -1)
-        kept &= ~_leaving(machine, X_source, sign_source, kept, signs, n_per_round)
-        machine = train(n_rounds)
-    return machine, max_iter + 1, False
+            return machines, n_rounds, True
+        labels[entering] = predicted[entering]
+        if kept.any():
+            size = np.full(len(kept), -np.inf)
+            own = class_decisions(machines, X_source[kept])
+            size[kept] = np.abs(own[np.arange(len(own)), y_source[kept]])
+            kept &= ~_leaving(size, y_source, kept, labels, n_classes, n_per_round)
+        machines = train(n_rounds)
+    return machines, max_iter + 1, False
 
 
-def _entering(decisions, signs, n_per_round):
-    """Return the surest target rows inside the margin, some of either side.
+def _margins(decisions):
+    """Return half the lead of the first class: for two, the distance in margins."""
+    best = np.partition(decisions, -2, axis=1)
+    return (best[:, -1] - best[:, -2]) / 2
 
-    A side that has too few of them is filled up with the rows next to the margin from
-    outside, so that both sides grow alike.
+
+def _last_of_their_class(decisions, labels, changed, y_kept):
+    """Return the mask of rows without which a class would have none: one a class."""
+    last = np.zeros(len(labels), dtype=bool)
+    staying = set(y_kept) | set(labels[(labels >= 0) & ~changed])
+    for label in set(labels[changed]) - staying:
+        rows = np.flatnonzero(labels == label)
+        last[rows[np.argmax(decisions[rows, label])]] = True
+    return last
+
+
+def _entering(predicted, size, labels, n_classes, n_per_round):
+    """Return the surest target rows inside the margin, some of each class.
+
+    A class that has too few of them is filled up with the rows next to the margin from
+    outside, so that all classes grow alike.
     """
     numbers = []
-    for side in (decisions >= 0, decisions < 0):
-        rows = np.flatnonzero(side & (signs == 0))
-        size = np.abs(decisions[rows])
+    for label in reversed(range(n_classes)):
+        rows = np.flatnonzero((predicted == label) & (labels < 0))
+        own = size[rows]
         # Inside first, the surest first; then outside, the nearest first.
-        order = np.lexsort((np.where(size < 1, -size, size), size >= 1))
+        order = np.lexsort((np.where(own < 1, -own, own), own >= 1))
         numbers.append(rows[order[:n_per_round]])
     return np.concatenate(numbers)
 
 
-def _leaving(machine, X_source, sign_source, kept, signs, n_per_round):
-    """Return the mask of the source rows of either side farthest from the hyperplane.
+def _leaving(size, y_source, kept, labels, n_classes, n_per_round):
+    """Return the mask of the source rows of each class farthest from its hyperplane.
 
-    A side that no target row holds keeps its last source rows.
+    A class that no target row holds keeps its last source row.
     """
     leaving = np.zeros(len(kept), dtype=bool)
-    if not kept.any():
-        return leaving
-    size = np.full(len(kept), -np.inf)
-    size[kept] = np.abs(machine.decision_function(X_source[kept]))
-    for sign in (1, -1):
-        rows = np.flatnonzero(kept & (sign_source == sign))
-        spare = len(rows) if np.any(signs == sign) else len(rows) - 1
+    for label in range(n_classes):
+        rows = np.flatnonzero(kept & (y_source == label))
+        spare = len(rows) if np.any(labels == label) else len(rows) - 1
         order = np.argsort(-size[rows], kind="stable")
         leaving[rows[order[: max(min(n_per_round, spare), 0)]]] = True
     return leaving

@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -6,7 +8,13 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.svm import SVC
 
 from sktransfer.joint._domain_adaptive_svm import DomainAdaptiveSVM
-from sktransfer.joint._progressive_svm import _entering, _leaving, progressive_svm
+from sktransfer.joint._progressive_svm import (
+    _entering,
+    _last_of_their_class,
+    _leaving,
+    _margins,
+    progressive_svm,
+)
 
 
 def moons(degrees, seed=0, n=200):
@@ -50,7 +58,7 @@ def test_all_target_labelled_is_one_machine_on_all_rows():
     y[200:] = y_target
     model = DomainAdaptiveSVM(gamma=1.0).fit(X, y, sample_domain=domain)
     plain = SVC(gamma=1.0).fit(X, y)
-    assert_array_equal(model.n_iter_, [1])
+    assert model.n_iter_ == 1
     expected = plain.decision_function(X)
     assert_allclose(model.decision_function(X), expected, atol=0.02)
 
@@ -66,7 +74,7 @@ def test_several_classes_with_names_in_any_order():
     X, y, y_target = blobs()
     model = DomainAdaptiveSVM().fit(X, y)
     plain = SVC().fit(X[:120], y[:120])
-    assert len(model.estimators_) == len(model.n_iter_) == 3
+    assert len(model.estimators_) == 3
     assert model.decision_function(X).shape == (240, 3)
     assert model.score(X[120:], y_target) > plain.score(X[120:], y_target)
     names = np.array(["", "c", "b", "a"])
@@ -87,33 +95,64 @@ def test_labelled_target_rows_keep_their_label():
     assert model.score(X[200:], y_target) > 0.9
 
 
-def test_the_surest_inside_enter_and_sides_are_filled_up():
+def test_the_surest_inside_enter_and_classes_are_filled_up():
     decisions = np.array([0.9, 0.1, 0.5, 3.0, 2.0, -4.0, -1.5, -1.2, 0.95])
-    signs = np.array([0, 0, 0, 0, 0, 0, 0, 0, 1])
-    assert_array_equal(_entering(decisions, signs, 2), [0, 2, 7, 6])
-    assert_array_equal(_entering(decisions, signs, 5), [0, 2, 1, 4, 3, 7, 6, 5])
+    decisions = np.c_[-decisions, decisions]
+    predicted, size = decisions.argmax(axis=1), _margins(decisions)
+    assert_allclose(size, np.abs(decisions[:, 1]))
+    labels = np.r_[np.full(8, -1), 1]
+    assert_array_equal(_entering(predicted, size, labels, 2, 2), [0, 2, 7, 6])
+    expected = [0, 2, 1, 4, 3, 7, 6, 5]
+    assert_array_equal(_entering(predicted, size, labels, 2, 5), expected)
 
 
-def test_the_farthest_leave_but_no_side_runs_empty():
-    X = np.array([[-3.0], [-1.0], [1.0], [2.0], [4.0]])
-    sign = np.array([-1, -1, 1, 1, 1])
-    machine = SVC(kernel="linear").fit(X, sign)
-    kept, signs = np.ones(5, dtype=bool), np.array([1, 0])
-    leaving = _leaving(machine, X, sign, kept, signs, 1)
+def test_the_farthest_leave_but_no_class_runs_empty():
+    size = np.array([3.0, 1.0, 1.0, 2.0, 4.0])
+    y, labels = np.array([0, 0, 1, 1, 1]), np.array([1, -1])
+    leaving = _leaving(size, y, np.ones(5, dtype=bool), labels, 2, 1)
     assert_array_equal(leaving, [True, False, False, False, True])
-    # No target row holds the negative side: its last source row stays.
-    leaving = _leaving(machine, X, sign, np.arange(5) > 0, signs, 2)
+    # No target row holds the first class: its last source row stays.
+    leaving = _leaving(size, y, np.arange(5) > 0, labels, 2, 2)
     assert_array_equal(leaving, [False, False, False, True, True])
+
+
+def test_the_last_row_of_a_class_stays_whatever_is_predicted():
+    labels = np.array([0, 0, 1, -1])
+    decisions = np.array([[-2.0, 2.0], [-1.0, 1.0], [-1.0, 1.0], [0.0, 0.1]])
+    changed = np.array([True, True, False, False])
+    last = _last_of_their_class(decisions, labels, changed, np.array([], dtype=int))
+    assert_array_equal(last, [False, True, False, False])
+    # A source row of the class is still there: all may go.
+    assert not _last_of_their_class(decisions, labels, changed, np.array([0])).any()
+
+
+def test_many_classes_are_followed_and_none_runs_empty():
+    # Ten blobs on a ring, turned by a third of the way to the next.
+    rng = np.random.RandomState(0)
+    y = np.arange(400) % 10
+    angle = 2 * np.pi * (y + np.repeat([0, 1 / 3], 200)) / 10
+    X = 5 * np.c_[np.cos(angle), np.sin(angle)] + 0.3 * rng.normal(size=(400, 2))
+    known = np.r_[y[:200], np.full(200, -1)]
+    model = DomainAdaptiveSVM(C=10).fit(X, known)
+    plain = SVC(C=10).fit(X[:200], y[:200])
+    assert model.score(X[200:], y[200:]) >= plain.score(X[200:], y[200:])
+    # A class the target lacks, and rows of noise where nothing is sure.
+    lacking = np.r_[X[:200], rng.normal(size=(60, 2))]
+    model = DomainAdaptiveSVM(max_iter=60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(lacking, np.r_[y[:200], np.full(60, -1)])
+    assert np.isfinite(model.decision_function(lacking)).all()
 
 
 def test_a_round_without_unlabelled_rows_is_the_source_machine():
     X, y, _ = moons(0)
-    signs = 2 * y[:200] - 1
-    machine, n_machines, converged = progressive_svm(
+    machines, n_trained, converged = progressive_svm(
         X[:200],
-        signs,
+        y[:200],
         X[:1],
-        signs[:1],
+        y[:1],
+        2,
         C=2.0,
         C_target=1e-9,
         n_per_round=1,
@@ -122,14 +161,14 @@ def test_a_round_without_unlabelled_rows_is_the_source_machine():
         max_iter=5,
         svc_params={"kernel": "linear"},
     )
-    expected = SVC(kernel="linear", C=2.0).fit(X[:200], signs)
-    assert (n_machines, converged) == (1, True)
-    assert_allclose(machine.coef_, expected.coef_, atol=1e-2)
+    expected = SVC(kernel="linear", C=2.0).fit(X[:200], y[:200])
+    assert (n_trained, converged) == (1, True)
+    assert_allclose(machines[0].coef_, expected.coef_, atol=1e-2)
 
 
 def test_too_few_rounds_are_told():
     X, y, _ = moons(30)
-    with pytest.warns(ConvergenceWarning, match="1 of 1 walks did not end"):
+    with pytest.warns(ConvergenceWarning, match="did not end within max_iter=3"):
         DomainAdaptiveSVM(max_iter=3).fit(X, y)
 
 
