@@ -155,25 +155,19 @@ P = centred @ np.linalg.svd(centred, full_matrices=False)[2][:2].T
 source = sample_domain > 0
 shown = np.r_[np.flatnonzero(source)[::6], np.flatnonzero(~source)]
 
-figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), width_ratios=[1, 1, 1.2])
+figure, axes = plt.subplots(
+    1, 3, figsize=(13, 4.2), width_ratios=[1, 1, 1.2], layout="constrained"
+)
 for axis, points, title in (
-    (axes[0], P, "Before: principal components"),
-    (axes[1], Z, "After: MMDAligner"),
+    (axes[0], P, f"Principal components, mean gap {aligner.mmd_before_:.2f}"),
+    (axes[1], Z, f"MMDAligner, mean gap {aligner.mmd_after_:.2f}"),
 ):
     for mask, color, label in ((source, "C0", "MNIST"), (~source, "C1", "UCI digits")):
         rows = shown[mask[shown]]
         axis.scatter(*points[rows].T, s=7, alpha=0.5, color=color, label=label, lw=0)
         axis.plot(*points[mask].mean(axis=0), "o", ms=11, color=color, mec="black")
     axis.set(title=title, xticks=[], yticks=[])
-axes[0].legend(loc="lower left", markerscale=2.5, frameon=False)
-axes[0].text(
-    0.98, 0.97, f"mean gap {aligner.mmd_before_:.2f}", transform=axes[0].transAxes,
-    ha="right", va="top",
-)  # fmt: skip
-axes[1].text(
-    0.98, 0.97, f"mean gap {aligner.mmd_after_:.2f}", transform=axes[1].transAxes,
-    ha="right", va="top",
-)  # fmt: skip
+axes[0].legend(loc="upper left", markerscale=2.5, frameon=False)
 
 names = list(table)[::-1]
 values = [table[name][2] for name in names]
@@ -183,7 +177,6 @@ for position, value in enumerate(values):
     axes[2].text(value - 0.02, position, f"{value:.2f}", ha="right", va="center")
 axes[2].set(title="Macro F1 on held-out target images", xlim=(0, 1), xticks=[0, 0.5, 1])
 axes[2].spines[["top", "right"]].set_visible(False)
-figure.tight_layout()
 figure.savefig("quickstart_digits.png", dpi=120)
 plt.show()
 

@@ -10,6 +10,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 from sktransfer.feature._row_space import RowSpace
 from sktransfer.feature._signed_components import whitening
 from sktransfer.feature._transfer_components import (
+    Components,
     coordinates,
     kernel_components,
     linear_components,
@@ -63,6 +64,8 @@ class SpaceProblem:
 
     def solve(self, discrepancy, *, penalties=None, final=True):
         """Return the components for one L; they are always exact."""
+        if not len(self.space.squares):  # all rows are zero
+            return Components(np.empty(0), np.empty((self.features.shape[1], 0)))
         known = None
         if penalties is None:
             whitened = self._whitening if discrepancy.is_signed else None

@@ -177,3 +177,13 @@ def test_two_shifted_domains_are_brought_together():
     )
     assert plain.fit(rotated, labels).score(target, truth) < 0.6
     assert aligned.fit(rotated, labels).score(target, truth) > 0.95
+
+
+@pytest.mark.parametrize("kernel", ["primal", "linear", "cosine", "rbf"])
+@pytest.mark.parametrize("value", [0.0, 3.0])
+def test_rows_that_are_all_equal_have_no_component(kernel, value):
+    sample_domain = np.r_[np.ones(10), -np.ones(10)]
+    with pytest.raises(ValueError, match="The rows do not differ"):
+        MMDAligner(kernel=kernel).fit(
+            np.full((20, 3), value), sample_domain=sample_domain
+        )
