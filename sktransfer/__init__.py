@@ -32,6 +32,7 @@ from sktransfer.joint import (
     JointTransportRegressor,
     LabelTransportClassifier,
     ManifoldAlignedClassifier,
+    SelectiveManifoldClassifier,
     SelectivePseudoLabelClassifier,
     SelfTrainedTransferClassifier,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "ManifoldAlignedClassifier",
     "MarginalizedDenoiser",
     "OptimalTransportAligner",
+    "SelectiveManifoldClassifier",
     "SelectivePseudoLabelClassifier",
     "SelfTrainedTransferClassifier",
     "SubspaceAligner",

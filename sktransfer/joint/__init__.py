@@ -7,6 +7,9 @@ from sktransfer.joint._joint_transport_classifier import JointTransportClassifie
 from sktransfer.joint._joint_transport_regressor import JointTransportRegressor
 from sktransfer.joint._label_transport_classifier import LabelTransportClassifier
 from sktransfer.joint._manifold_aligned_classifier import ManifoldAlignedClassifier
+from sktransfer.joint._selective_manifold_classifier import (
+    SelectiveManifoldClassifier,
+)
 from sktransfer.joint._selective_pseudo_label_classifier import (
     SelectivePseudoLabelClassifier,
 )
@@ -22,6 +25,7 @@ __all__ = [
     "JointTransportRegressor",
     "LabelTransportClassifier",
     "ManifoldAlignedClassifier",
+    "SelectiveManifoldClassifier",
     "SelectivePseudoLabelClassifier",
     "SelfTrainedTransferClassifier",
 ]

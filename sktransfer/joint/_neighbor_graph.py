@@ -10,7 +10,7 @@ _TIE = 1e-10
 _BLOCK_BYTES = 64 * 2**20
 
 
-def neighbor_graph(Z, n_neighbors):
+def neighbor_graph(Z, n_neighbors, *, mutual=False):
     """Join every row with its nearest ones, and with itself.
 
     Parameters
@@ -20,13 +20,15 @@ def neighbor_graph(Z, n_neighbors):
     n_neighbors : int
         Number of neighbours, at most all other rows. Rows that tie with the last one
         are neighbours, too, so that the order of the rows does not matter.
+    mutual : bool, default=False
+        Whether rows are joined only where each is among the other's neighbours.
 
     Returns
     -------
     sparse array of shape (n_samples, n_samples)
-        Symmetric weights: rows are joined where one is among the other's neighbours,
-        by ``1 - d^2 / 2`` for their distance d if that is positive: the cosine of rows
-        of length one.
+        Symmetric weights: rows are joined where one is among the other's neighbours
+        (or each, see `mutual`), by ``1 - d^2 / 2`` for their distance d if that is
+        positive: the cosine of rows of length one.
     """
     n_samples = len(Z)
     n_neighbors = min(n_neighbors, n_samples - 1)
@@ -44,7 +46,8 @@ def neighbor_graph(Z, n_neighbors):
     graph.data = np.maximum(graph.data, 0.0)
     graph.eliminate_zeros()
     # Either of two rows may have found the other; rounding must not part the two.
-    return graph.maximum(graph.T).tocsr()
+    joined = graph.minimum(graph.T) if mutual else graph.maximum(graph.T)
+    return joined.tocsr()
 
 
 def normalized_laplacian(graph):

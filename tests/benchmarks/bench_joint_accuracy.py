@@ -42,6 +42,7 @@ METHODS = {
     "manifold-published": st.ManifoldAlignedClassifier(
         center=False, initial=KNeighborsClassifier(1)
     ),
+    "selective-manifold": st.SelectiveManifoldClassifier(),
     "easy": st.EasyTransferClassifier(),
     "selective": st.SelectivePseudoLabelClassifier(),
     "transport": st.JointTransportClassifier(),

@@ -53,14 +53,14 @@ def objective(w, X_source, X_target):
     return 0.5 * w @ (rbf_kernel(X_source, gamma=1 / P) @ w) - linear @ w
 
 
-def compare(n, name, function, repeats):
+def compare(n, name, function, repeats, patience):
     rows = shifted_gaussians(n, P)
     results = {}
     calls = {
         "sktransfer": lambda: results.update(sktransfer=run_ours(*rows)),
         name: lambda: results.update({name: function(*rows)}),
     }
-    medians, counts = alternate(calls, repeats)
+    medians, counts = alternate(calls, repeats, patience)
     print(f"{n} + {n} rows:")
     for key, seconds in medians.items():
         value = objective(results[key], *rows)
@@ -86,6 +86,9 @@ def main():
     parser.add_argument("--skada", type=int, nargs="*", default=[10_000])
     parser.add_argument("--large", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--patience", type=float, default=60.0, help="longest run that is repeated, s"
+    )
     args = parser.parse_args()
     describe_machine()
     for name, function, sizes in (
@@ -96,11 +99,11 @@ def main():
             print(f"{name} is not installed, so it is not compared with.")
             continue
         for n in sizes:
-            compare(n, name, function, args.repeats)
+            compare(n, name, function, args.repeats, args.patience)
     if args.large:
         n = args.large
         calls = {"sktransfer": lambda: run_large(n), "rbf_kernel": lambda: run_block(n)}
-        medians, counts = alternate(calls, args.repeats)
+        medians, counts = alternate(calls, args.repeats, args.patience)
         print(f"Nyström, 500 landmarks, {n} + {n} rows, against one kernel block:")
         for key, seconds in medians.items():
             print(f"  {key:10s} {seconds:8.2f} s (median of {counts[key]})")

@@ -131,6 +131,9 @@ def main():
     parser.add_argument("--rows", type=int, default=3000)
     parser.add_argument("--large", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument(
+        "--patience", type=float, default=60.0, help="longest run that is repeated, s"
+    )
     parser.add_argument("--jda", action="store_true", help="only the rounds")
     args = parser.parse_args()
     describe_machine()
@@ -148,7 +151,7 @@ def main():
         n = args.rows
         print(f"transfer component analysis, {n} + {n} rows, p = {P}:")
         calls = {key: (lambda f=f: f(n)) for key, f in functions.items()}
-        medians, counts = alternate(calls, args.repeats)
+        medians, counts = alternate(calls, args.repeats, args.patience)
         ours = medians["sktransfer"]
         for key, seconds in medians.items():
             print(
@@ -163,7 +166,7 @@ def main():
             "sktransfer": lambda: run_large(n // 2),
             "rbf_kernel": lambda: run_block(n),
         }
-        medians, counts = alternate(calls, args.repeats)
+        medians, counts = alternate(calls, args.repeats, args.patience)
         ratio = medians["sktransfer"] / medians["rbf_kernel"]
         for key, seconds in medians.items():
             print(f"  {key:10s} {seconds:8.2f} s (median of {counts[key]})")

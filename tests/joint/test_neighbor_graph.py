@@ -89,3 +89,12 @@ def test_one_row():
     graph = neighbor_graph(np.ones((1, 2)), 10)
     assert_allclose(graph.toarray(), [[1.0]])
     assert_allclose(normalized_laplacian(graph).toarray(), [[0.0]])
+
+
+def test_mutual_neighbours_only():
+    Z = unit_sample()
+    squares = cdist(Z, Z) ** 2
+    # Each row is its own first neighbour.
+    near = squares <= np.sort(squares, axis=1)[:, [5]]
+    expected = np.where(near & near.T, np.maximum(1 - squares / 2, 0), 0)
+    assert_allclose(neighbor_graph(Z, 5, mutual=True).toarray(), expected, atol=1e-12)
