@@ -64,6 +64,7 @@ joint = {
     "JointTransportClassifier": {"estimator": SVC(), "loss": "hinge"},
     "LabelTransportClassifier": {},
     "ManifoldAlignedClassifier": {},
+    "SelectiveManifoldClassifier": {},
     "SelectivePseudoLabelClassifier": {},
     "SelfTrainedTransferClassifier": {},
 }
@@ -108,8 +109,8 @@ plt.show()
 # %%
 # Most methods move the score by a few points, either way: they match means, covariances
 # or rows, and one digit may be matched with another. What helps is the target's own
-# structure: ManifoldAlignedClassifier wants the same label for near target images, and
-# alone recovers nearly half of what the shift costs.
+# structure: the two manifold classifiers want the same label for near target images, and
+# alone recover nearly half of what the shift costs.
 #
 # Limits
 # ------
