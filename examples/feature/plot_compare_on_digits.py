@@ -109,7 +109,7 @@ plt.show()
 # %%
 # Most methods move the score by a few points, either way: they match means, covariances
 # or rows, and one digit may be matched with another. What helps is the target's own
-# structure: the two manifold classifiers want the same label for near target images, and
+# structure: the two manifold classifiers want one label for near target images, and
 # alone recover nearly half of what the shift costs.
 #
 # Limits
