@@ -18,7 +18,8 @@ from sktransfer._compat import (
 from sktransfer._domains import resolve_domains
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.deep._backbones import build_network
-from sktransfer.deep._device import autocast, resolve_device, seeded
+from sktransfer.deep._device import resolve_device, seeded
+from sktransfer.deep._frozen_features import frozen_features, outputs_of
 from sktransfer.deep._persistence import load_estimator, save_estimator
 from sktransfer.deep._training import Bridge, Phase, Rows, moments_of, train
 
@@ -230,8 +231,11 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         )
 
     def _train(self, rows, name, max_epochs, valid, bridge):
+        network = self.network_.train()
+        if name != "pretrain":
+            network, rows, valid = self._on_features(rows, valid)
         _, history = train(
-            self.network_,
+            network,
             rows,
             self._phase(name, max_epochs, name == "pretrain"),
             criterion=self._criterion,
@@ -240,6 +244,32 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             bridge=bridge,
         )
         self.history_ += history
+
+    def _on_features(self, rows, valid):
+        """Return the network that learns, and rows as what is frozen makes of them."""
+        parts = [rows] if valid is None else [rows, valid]
+        live, features = self._frozen_features(*(part.X for part in parts))
+        if features is None:
+            return self.network_, rows, valid
+        parts = [
+            Rows(new, part.y, part.weight)
+            for new, part in zip(features, parts, strict=True)
+        ]
+        return live, parts[0], parts[1] if len(parts) > 1 else None
+
+    def _frozen_features(self, *arrays):
+        return frozen_features(
+            self.network_,
+            arrays,
+            device=resolve_device(self.device),
+            mixed_precision=self.mixed_precision in ("auto", True),
+            batch_size=self._batch_rows(arrays[0]),
+            memory=self.memory,
+        )
+
+    def _batch_rows(self, X):
+        """Rows of a forward pass: many where they are short."""
+        return 1024 if X.ndim == 2 else self.batch_size
 
     def _train_one_epoch(self, rows, is_first):
         """Go on with the optimizer where the last call of `partial_fit` left it."""
@@ -290,13 +320,13 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         X = self._cast(self._check_X(X, reset=False))
         device = resolve_device(self.device)
         network = self.network_.to(device).eval()
+        live, features = self._frozen_features(X)
+        if features is not None:
+            network, X = live.to(device).eval(), features[0]
         mixed = self.mixed_precision in ("auto", True)
-        outputs = []
-        with torch.no_grad(), autocast(device, mixed):
-            for start in range(0, len(X), 1024):
-                batch = torch.from_numpy(np.array(X[start : start + 1024]))
-                outputs.append(network(batch.to(device)).cpu())
-        return torch.cat(outputs).double().numpy()
+        size = self._batch_rows(X)
+        outputs = outputs_of(network, X, device, mixed_precision=mixed, batch_size=size)
+        return outputs.astype(np.float64)
 
     def __getstate__(self):
         """Leave the weights on the CPU, where any machine can unpickle them."""

@@ -10,6 +10,7 @@ from torch import nn
 from sktransfer._compat import with_callbacks
 from sktransfer._domains import label_array
 from sktransfer.deep._base import BaseFineTuned
+from sktransfer.deep._class_labels import check_no_float_marker, plain_labels
 
 __all__ = ["FineTunedClassifier"]
 
@@ -28,9 +29,11 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
     kind of shift there is; the classes are the same in both domains. Reads the labels
     of the source, and those of the target, without which nothing adapts.
 
-    Cost: epochs times rows times two or three forward passes. With few labelled target
-    rows, freeze more (`trainable`) or pull harder (`l2_sp`); with very many, training
-    on the target alone is as good.
+    Cost: epochs times rows times two or three forward passes. Frozen layers below the
+    first that learns are computed once for each row and kept, up to one GiB, so that
+    epochs, folds and candidates of a search share them. With few labelled target rows,
+    freeze more (`trainable`) or pull harder (`l2_sp`); with very many, training on the
+    target alone is as good.
 
     Parameters
     ----------
@@ -83,6 +86,8 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         "auto" (CUDA, else MPS, else the CPU) or the name of a torch device.
     mixed_precision : "auto" or bool, default="auto"
         Whether the forward pass is computed in bfloat16 on CUDA devices that have it.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder where outputs of frozen layers are kept for other processes, too.
     verbose : int, default=0
         1: a line for each epoch. Callbacks of scikit-learn are told about each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -173,6 +178,7 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         warm_start=False,
         device="auto",
         mixed_precision="auto",
+        memory=None,
         verbose=0,
         random_state=None,
         unlabeled=-1,
@@ -196,6 +202,7 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         self.warm_start = warm_start
         self.device = device
         self.mixed_precision = mixed_precision
+        self.memory = memory
         self.verbose = verbose
         self.random_state = random_state
         self.unlabeled = unlabeled
@@ -253,10 +260,10 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         return self._partial_fit(X, y, sample_domain, sample_weight, labels)
 
     def _encode(self, y, labels, weight, *, reset):
-        labels, y = _plain(labels), _plain(y)
+        labels, y = plain_labels(labels), plain_labels(y)
         check_classification_targets(labels)
         if self.unlabeled is not None and labels.dtype.kind == "f":
-            _check_no_float_marker(labels)
+            check_no_float_marker(labels)
         if reset:
             self.classes_ = np.unique(labels)
         unknown = ~np.isin(y, self.classes_)
@@ -379,19 +386,3 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
             Share of rows predicted right.
         """
         return accuracy_score(y, self.predict(X), sample_weight=sample_weight)
-
-
-def _plain(labels):
-    """Return objects that are not strings with the type of their values."""
-    if labels.dtype.kind != "O" or all(isinstance(v, str) for v in labels):
-        return labels
-    return np.array(labels.tolist())
-
-
-def _check_no_float_marker(labels):
-    if -1 in labels and len(np.unique(labels)) > 2:
-        raise ValueError(
-            "y holds floats with -1.0 among several labels. Unlabelled rows are -1 in "
-            "integer labels and NaN in float labels: convert y to integers, or pass "
-            "unlabeled=None if -1.0 is a class."
-        )

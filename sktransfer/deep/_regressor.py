@@ -76,6 +76,8 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
         "auto" (CUDA, else MPS, else the CPU) or the name of a torch device.
     mixed_precision : "auto" or bool, default="auto"
         Whether the forward pass is computed in bfloat16 on CUDA devices that have it.
+    memory : str, path-like or joblib.Memory, default=None
+        Folder where outputs of frozen layers are kept for other processes, too.
     verbose : int, default=0
         1: a line for each epoch. Callbacks of scikit-learn are told about each epoch.
     random_state : int, RandomState instance or None, default=None
@@ -162,6 +164,7 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
         warm_start=False,
         device="auto",
         mixed_precision="auto",
+        memory=None,
         verbose=0,
         random_state=None,
         unlabeled=-1,
@@ -184,6 +187,7 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
         self.warm_start = warm_start
         self.device = device
         self.mixed_precision = mixed_precision
+        self.memory = memory
         self.verbose = verbose
         self.random_state = random_state
         self.unlabeled = unlabeled

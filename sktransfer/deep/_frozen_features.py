@@ -1,0 +1,98 @@
+"""Rows as the frozen part of a network makes them, each computed once."""
+
+import numpy as np
+import torch
+
+from sktransfer.deep._device import autocast
+from sktransfer.deep._feature_cache import shared_cache
+from sktransfer.deep._frozen_part import cut_network, fingerprint
+
+__all__ = ["frozen_features", "outputs_of"]
+
+
+def frozen_features(
+    network, arrays, *, device, mixed_precision, batch_size, memory, cache=shared_cache
+):
+    """Return what learns in a network, and what is frozen applied to arrays of rows.
+
+    Parameters
+    ----------
+    network : Network
+        In the mode in which it is used.
+    arrays : sequence of ndarray of shape (n_samples, ...)
+        Rows.
+    device : torch.device
+        Where to compute.
+    mixed_precision : bool
+        Whether bfloat16 is used where there is it.
+    batch_size : int
+        Rows of a forward pass.
+    memory : str, path-like, joblib.Memory or None
+        Folder for features on disk.
+    cache : FeatureCache
+        Where the rows are kept.
+
+    Returns
+    -------
+    live : nn.Module or None
+        Maps features to scores.
+    features : list of ndarray or None
+        None if nothing is frozen, if the network cannot be cut, or if the features of
+        all rows would take more memory than the cache may: then rows go through the
+        whole network in every epoch.
+    """
+    n_rows = sum(len(X) for X in arrays)
+    cut = cut_network(network) if n_rows else None
+    if cut is None:
+        return None, None
+
+    def compute(X):
+        return outputs_of(
+            cut.frozen.to(device).eval(),
+            X,
+            device,
+            mixed_precision=mixed_precision,
+            batch_size=batch_size,
+        )
+
+    training = network.training
+    try:
+        if n_rows * compute(arrays[0][:1]).nbytes > cache.max_bytes:
+            return None, None
+        key = fingerprint(cut.frozen, device.type, mixed_precision)
+        features = [cache.compute(key, X, compute, memory) for X in arrays]
+    finally:
+        network.train(training)
+    return cut.live, features
+
+
+def outputs_of(module, X, device, *, mixed_precision, batch_size):
+    """Return a module's outputs for rows, batch by batch, without gradients.
+
+    Parameters
+    ----------
+    module : nn.Module
+        On the device, in evaluation mode.
+    X : ndarray of shape (n_samples, ...)
+        Rows.
+    device : torch.device
+        Where the module is.
+    mixed_precision : bool
+        Whether bfloat16 is used where there is it.
+    batch_size : int
+        Rows of a batch.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, ...)
+        In the type of X, if the outputs are narrower floats.
+    """
+    outputs = []
+    with torch.no_grad(), autocast(device, mixed_precision):
+        for start in range(0, len(X), batch_size):
+            batch = torch.from_numpy(np.array(X[start : start + batch_size]))
+            found = module(batch.to(device))
+            if found.dtype == torch.bfloat16:  # numpy has none
+                found = found.to(batch.dtype)
+            outputs.append(found.cpu())
+    return torch.cat(outputs).numpy()
