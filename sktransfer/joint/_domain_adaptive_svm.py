@@ -29,7 +29,7 @@ class DomainAdaptiveSVM(BaseJointClassifier):
     the training set, with their label, at full cost.
 
     Cost: one fit of `SVC` a round and class, some ``n_source / (n_classes
-    n_per_round)`` rounds and a few more; memory is that of `SVC`.
+    n_per_round)`` rounds and a few more; one Gram matrix of all rows.
 
     Parameters
     ----------

@@ -4,9 +4,13 @@ Round by round, target rows inside the margin enter with the class the machines 
 them, source rows far from the hyperplane of their class leave, and costs move from the
 one domain to the other. Two classes have one machine, more have one each against the
 rest; all share the same target labels, so a row is never in two classes.
+
+The machines of the walk learn from parts of one Gram matrix of all rows, which costs a
+product of the rows with themselves; each of them would compute much of it again.
 """
 
 import numpy as np
+from sklearn.metrics.pairwise import pairwise_kernels
 from sklearn.svm import SVC
 
 __all__ = ["class_decisions", "progressive_svm"]
@@ -22,7 +26,7 @@ def class_decisions(machines, X):
     machines : list of SVC
         One, or one for each class; their classes are -1 and 1.
     X : ndarray of shape (n_samples, n_features)
-        Rows.
+        Rows, or their kernels with the rows that the machines were trained on.
 
     Returns
     -------
@@ -74,7 +78,7 @@ def progressive_svm(
     max_iter : int
         Largest number of rounds.
     svc_params : dict
-        Kernel and its parameters for `SVC`.
+        Kernel and its width for `SVC`.
 
     Returns
     -------
@@ -88,31 +92,38 @@ def progressive_svm(
     given = y_target >= 0
     labels = y_target.copy()  # -1: outside the training set
     age = np.where(given, n_ramp, 0)
-    kept = np.ones(len(X_source), dtype=bool)
+    n_source = len(X_source)
+    kept = np.ones(n_source, dtype=bool)
     allowed = beta * max(np.sum(~given), 1)
     positive = range(n_classes) if n_classes > 2 else [1]
+    X = np.r_[X_source, X_target]
+    gram = _gram(X, **svc_params)
 
-    def train(n_rounds):
+    def train(n_rounds, final=False):
         inside = labels >= 0
         share = min(n_rounds / n_ramp, 1.0)
         source_cost = C * (1 - (1 - _ENTRY) * share**2)
         grown = np.minimum(age[inside] / n_ramp, 1.0)
         target_cost = C_target * (_ENTRY + (1 - _ENTRY) * grown**2)
-        rows = np.r_[X_source[kept], X_target[inside]]
-        classes = np.r_[y_source[kept], labels[inside]]
+        rows = np.flatnonzero(np.r_[kept, inside])
+        classes = np.r_[y_source, labels][rows]
         costs = np.r_[np.full(kept.sum(), source_cost), target_cost]
-        return [
-            SVC(C=1.0, random_state=0, **svc_params).fit(
-                rows, np.where(classes == label, 1, -1), sample_weight=costs
+        params = svc_params if final else {"kernel": "precomputed"}
+        given_rows = X[rows] if final else gram[np.ix_(rows, rows)]
+        machines = [
+            SVC(C=1.0, random_state=0, **params).fit(
+                given_rows, np.where(classes == label, 1, -1), sample_weight=costs
             )
             for label in positive
         ]
+        return machines, rows
 
-    machines = train(0)
     if given.all():
-        return machines, 1, True
+        return train(0, final=True)[0], 1, True
+    machines, rows = train(0)
     for n_rounds in range(1, max_iter + 1):
-        decisions = class_decisions(machines, X_target)
+        state = labels.copy(), age.copy()  # of the machines at hand
+        decisions = class_decisions(machines, gram[n_source:, rows])
         predicted, size = decisions.argmax(axis=1), _margins(decisions)
         changed = ~given & (labels >= 0) & (predicted != labels)
         changed &= ~_last_of_their_class(decisions, labels, changed, y_source[kept])
@@ -121,15 +132,24 @@ def progressive_svm(
         entering = _entering(predicted, size, labels, n_classes, n_per_round)
         n_open = np.sum((labels < 0) & (size < 1)) + np.sum(changed)
         if not kept.any() and n_open <= allowed:
-            return machines, n_rounds, True
+            labels, age = state
+            return train(n_rounds - 1, final=True)[0], n_rounds, True
         labels[entering] = predicted[entering]
         if kept.any():
             size = np.full(len(kept), -np.inf)
-            own = class_decisions(machines, X_source[kept])
+            own = class_decisions(machines, gram[:n_source][kept][:, rows])
             size[kept] = np.abs(own[np.arange(len(own)), y_source[kept]])
             kept &= ~_leaving(size, y_source, kept, labels, n_classes, n_per_round)
-        machines = train(n_rounds)
-    return machines, max_iter + 1, False
+        machines, rows = train(n_rounds)
+    return train(max_iter, final=True)[0], max_iter + 1, False
+
+
+def _gram(X, kernel, gamma=None):
+    """Return the kernel of all pairs of rows, as `SVC` defines it."""
+    params = {"linear": {}, "rbf": {"gamma": gamma}}.get(
+        kernel, {"gamma": gamma, "coef0": 0.0}
+    )
+    return pairwise_kernels(X.astype(np.float64), metric=kernel, **params)
 
 
 def _margins(decisions):
