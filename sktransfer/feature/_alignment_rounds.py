@@ -164,7 +164,8 @@ def pseudo_labels(mapped, y_source, y_target, estimator):
     if not missing.any():
         return y_target
     given = np.r_[y_source, y_target]
-    labeled, queries = given >= 0, mapped[len(y_source) :][missing]
+    labeled, asked = _chosen(given >= 0), _chosen(missing)
+    queries = mapped[len(y_source) :][asked]
     if estimator is None:
         found = nearest_labels(mapped[labeled], given[labeled], queries)
     else:
@@ -173,8 +174,16 @@ def pseudo_labels(mapped, y_source, y_target, estimator):
         model = clone(estimator).fit(mapped[labeled] / scale, given[labeled])
         found = model.predict(queries / scale)
     labels = y_target.copy()
-    labels[missing] = found
+    labels[asked] = found
     return labels
+
+
+def _chosen(mask):
+    """Return the rows of a mask: as a slice, which copies none, if side by side."""
+    rows = np.flatnonzero(mask)
+    if len(rows) and rows[-1] - rows[0] == len(rows) - 1:
+        return slice(rows[0], rows[-1] + 1)
+    return rows
 
 
 def _discrepancy_maker(rows, y_source, settings):

@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.extmath import safe_sparse_dot
 
 from sktransfer.feature._row_space import RowSpace
@@ -81,8 +82,10 @@ class SpaceProblem:
         )
 
     def mapped(self, components):
-        """Return the rows, mapped."""
-        return np.asarray(safe_sparse_dot(self.features, components.projection))
+        """Return the rows, mapped; an array in Fortran order, where that is free."""
+        if sparse.issparse(self.features):
+            return np.asarray(safe_sparse_dot(self.features, components.projection))
+        return (components.projection.T @ self.features.T).T
 
 
 @dataclass

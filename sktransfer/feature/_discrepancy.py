@@ -9,11 +9,16 @@ a Gram matrix, ``tr(F' L F)`` is
   balanced (Wang 2017), or with the classes' shares as weights (ibid.);
 - of the joint distribution: squared distances of the classes' parts of the means, less
   those of different classes (Zhang and Wu 2020); it has negative weights.
+
+All rows of one domain and class, a part, have the same entries in V. So V is found and
+kept by parts, at a cost that does not grow with the rows.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy import linalg
 
 __all__ = [
     "Discrepancy",
@@ -30,14 +35,22 @@ class Discrepancy:
 
     Attributes
     ----------
-    vectors : ndarray of shape (n_samples, rank)
-        V, with orthonormal columns.
+    parts : ndarray of shape (n_samples,)
+        The part of each row, a number from 0.
+    values : ndarray of shape (n_parts, rank)
+        The entries of V in the rows of each part; its columns are orthonormal.
     weights : ndarray of shape (rank,)
         w, none of them zero.
     """
 
-    vectors: np.ndarray
+    parts: np.ndarray
+    values: np.ndarray
     weights: np.ndarray
+
+    @cached_property
+    def vectors(self):
+        """V, an array of shape (n_samples, rank)."""
+        return self.values[self.parts]
 
     @property
     def is_signed(self):
@@ -53,7 +66,9 @@ def domain_gap(n_source, n_target, dtype=np.float64):
 
 def marginal_discrepancy(n_source, n_target):
     """Discrepancy of the means of two domains: rank one."""
-    return Discrepancy(domain_gap(n_source, n_target)[:, None], np.ones(1))
+    parts = np.repeat([0, 1], [n_source, n_target])
+    gap = domain_gap(n_source, n_target)
+    return Discrepancy(parts, gap[[0, -1], None], np.ones(1))
 
 
 def class_discrepancy(
@@ -80,24 +95,23 @@ def class_discrepancy(
     Discrepancy
     """
     n_source, n_target = len(y_source), len(y_target)
-    source = _indicators(y_source, n_classes)
-    target = _indicators(y_target, n_classes)
-    in_source, in_target = source.sum(axis=0), target.sum(axis=0)
+    parts, sizes = _parts(y_source, y_target, n_classes)
+    in_source, in_target = sizes.reshape(2, -1)[:, :n_classes]
     both = (in_source > 0) & (in_target > 0)
-    source = source[:, both] / in_source[both]
-    target = target[:, both] / in_target[both]
+    source = np.eye(n_classes + 1)[:, :-1][:, both] / in_source[both]
+    target = np.eye(n_classes + 1)[:, :-1][:, both] / in_target[both]
     if class_weighted:
         source *= np.sqrt(in_source[both] / n_source)
         target *= np.sqrt(in_target[both] / n_target)
-    means = np.r_[np.full(n_source, 1 / n_source), np.full(n_target, -1 / n_target)]
-    vectors = np.c_[means, np.r_[source, -target]]
-    weights = np.full(vectors.shape[1], float(balance))
+    means = np.repeat([1 / n_source, -1 / n_target], n_classes + 1)
+    values = np.c_[means, np.r_[source, -target]]
+    weights = np.full(values.shape[1], float(balance))
     weights[0] = (1 - balance) * (1 if class_weighted else n_classes)
     if not weights.any():
         # The classes alone count, and there is none in both domains.
         return marginal_discrepancy(n_source, n_target)
-    found = _reduced(vectors, np.diag(weights))
-    return Discrepancy(found.vectors, found.weights / np.linalg.norm(found.weights))
+    values, weights = _reduced(values, sizes, np.diag(weights))
+    return Discrepancy(parts, values, weights / np.linalg.norm(weights))
 
 
 def joint_discrepancy(y_source, y_target, n_classes, *, discrimination=0.1):
@@ -118,26 +132,32 @@ def joint_discrepancy(y_source, y_target, n_classes, *, discrimination=0.1):
     -------
     Discrepancy
     """
-    source = _indicators(y_source, n_classes) / len(y_source)
-    target = _indicators(y_target, n_classes) / len(y_target)
-    vectors = np.r_[
-        np.c_[source, np.zeros_like(source)], np.c_[np.zeros_like(target), target]
-    ]
+    parts, sizes = _parts(y_source, y_target, n_classes)
+    # Rows in no class are zero.
+    classes = np.eye(n_classes + 1)[:, :-1]
+    values = linalg.block_diag(classes / len(y_source), classes / len(y_target))
     same = np.eye(n_classes)
     other = 1.0 - same
     transfer = np.block([[same, -same], [-same, same]])
     spread = np.block(
         [[(n_classes - 1) * same, -other], [-other, (n_classes - 1) * same]]
     )
-    gram = vectors.T @ vectors
+    gram = (values.T * sizes) @ values
     core = transfer / _frobenius(transfer, gram)
     if n_classes > 1:
         core = core - discrimination * spread / _frobenius(spread, gram)
-    return _reduced(vectors, core)
+    return Discrepancy(parts, *_reduced(values, sizes, core))
 
 
-def _indicators(y, n_classes):
-    return (y[:, None] == np.arange(n_classes)).astype(np.float64)
+def _parts(y_source, y_target, n_classes):
+    """Return the part of each row and the sizes of the parts.
+
+    The classes of the source, its rows in no class, and the same of the target.
+    """
+    # -1 becomes the last one.
+    parts = np.r_[y_source, y_target] % (n_classes + 1)
+    parts[len(y_source) :] += n_classes + 1
+    return parts, np.bincount(parts, minlength=2 * (n_classes + 1))
 
 
 def _frobenius(core, gram):
@@ -146,13 +166,12 @@ def _frobenius(core, gram):
     return np.sqrt(np.sum(product * product.T))
 
 
-def _reduced(vectors, core):
-    """Write ``V core V'`` with orthonormal vectors."""
-    squares, basis = np.linalg.eigh(vectors.T @ vectors)
+def _reduced(values, sizes, core):
+    """Write ``V core V'``, V by parts, with orthonormal vectors; return them and w."""
+    squares, basis = np.linalg.eigh((values.T * sizes) @ values)
     kept = squares > 1e-12 * squares[-1]
     scales, basis = np.sqrt(squares[kept]), basis[:, kept]
     inner = scales[:, None] * (basis.T @ core @ basis) * scales
     weights, rotation = np.linalg.eigh(inner)
     kept = np.abs(weights) > 1e-12 * np.abs(weights).max()
-    orthonormal = vectors @ ((basis / scales) @ rotation[:, kept])
-    return Discrepancy(orthonormal, weights[kept])
+    return values @ ((basis / scales) @ rotation[:, kept]), weights[kept]

@@ -22,6 +22,9 @@ class RowSpace:
         Q' 1 / sqrt(n_samples).
     coordinates : callable
         A -> Q' A for arrays with one value or more a row.
+    coordinates_by_part : callable
+        parts, values -> Q' values[parts]. The features are only summed by parts, so the
+        number of columns of the values does not matter.
     to_features : callable
         C -> V C.
     make_rows : callable
@@ -31,6 +34,7 @@ class RowSpace:
     squares: np.ndarray
     ones: np.ndarray
     coordinates: object
+    coordinates_by_part: object
     to_features: object
     make_rows: object
 
@@ -68,6 +72,7 @@ def row_space(F):
             squares,
             basis.sum(axis=0) / np.sqrt(n),
             lambda A: basis.T @ A,
+            lambda parts, values: basis.T @ values[parts],
             lambda C: np.asarray(safe_sparse_dot(F.T, basis @ (C / scales[:, None]))),
             lambda: basis,
         )
@@ -77,6 +82,7 @@ def row_space(F):
         squares,
         inverse.T @ total / np.sqrt(n),
         lambda A: inverse.T @ (F.T @ A),
+        lambda parts, values: inverse.T @ (_sums(F, parts, len(values)).T @ values),
         lambda C: basis @ C,
         lambda: np.asarray(safe_sparse_dot(F, inverse)),
     )
@@ -100,9 +106,18 @@ def gram_space(K):
         squares,
         basis.sum(axis=0) / np.sqrt(len(K)),
         lambda A: basis.T @ A,
+        lambda parts, values: basis.T @ values[parts],
         lambda C: basis @ (C / scales[:, None]),
         lambda: basis,
     )
+
+
+def _sums(F, parts, n_parts):
+    """Return the sums of the rows of each part, shape (n_parts, n_features)."""
+    n = len(parts)
+    members = sparse.csc_array((np.ones(n), parts, np.arange(n + 1)), (n_parts, n))
+    sums = members @ F
+    return sums.toarray() if sparse.issparse(sums) else sums
 
 
 def _positive_part(gram, dtype):

@@ -181,7 +181,8 @@ def linear_components(
     if known is None:
         known = coordinates(space, primal=primal, penalties=penalties), None
     within, whitened = known
-    Y = within.times(space.coordinates(discrepancy.vectors))
+    Y = space.coordinates_by_part(discrepancy.parts, discrepancy.values)
+    Y = within.times(Y)
     if discrepancy.is_signed:
         whitened = whitened or whitening(within.scatter, within.uncentred)
         values, vectors = signed_components(
@@ -217,10 +218,13 @@ def _eigenvectors(within, Y, weights, mu, n_components):
         )
     if values is None:
         symmetric = inverse_root(inverse_root(within.scatter).T)
-        subset = [n - n_components, n - 1] if n_components < n else None
-        values, vectors = linalg.eigh(
-            (symmetric + symmetric.T) / 2, subset_by_index=subset
-        )
+        symmetric = (symmetric + symmetric.T) / 2
+        if n_components < n // 6:
+            last = [n - n_components, n - 1]
+            values, vectors = linalg.eigh(symmetric, subset_by_index=last)
+        else:
+            # For so many of them, all are found in less time.
+            values, vectors = linalg.eigh(symmetric, driver="evd")
     reference = 0.1 * within.uncentred / mu
     values, vectors = _leading(values, vectors, n_components, 1e-12, reference)
     return values, inverse_root(vectors)

@@ -45,14 +45,30 @@ def test_nearest_labels_is_the_nearest_neighbour_of_unit_rows():
     )
 
 
-def test_nearest_labels_in_many_blocks(monkeypatch):
+@pytest.mark.parametrize("in_place", [0, 11 * 150])
+def test_nearest_labels_in_many_blocks(monkeypatch, in_place):
     from sktransfer.feature import _nearest_labels as module
 
     rng = np.random.RandomState(0)
     rows, queries = rng.normal(size=(50, 3)), rng.normal(size=(70, 3))
     expected = nearest_labels(rows, np.arange(50), queries)
+    monkeypatch.setattr(module, "_IN_PLACE", in_place)
     monkeypatch.setattr(module, "_BLOCK_BYTES", 1)
     assert_array_equal(nearest_labels(rows, np.arange(50), queries), expected)
+
+
+def test_nearest_labels_in_fortran_order():
+    rng = np.random.RandomState(0)
+    # Few values, so that many rows are equal: the first of them counts.
+    Z = rng.randint(-1, 2, size=(4, 500)).astype(float)
+    rows, queries = Z.T[:300], Z.T[300:]
+    Zs, Zt = normalize(rows), normalize(queries)
+    expected = np.argmax((Zt @ Zs.T).round(6), axis=1)
+    for order in "CF":
+        copies = np.array(rows, order=order), np.array(queries, order=order)
+        found = nearest_labels(copies[0], np.arange(300), copies[1])
+        assert_array_equal(found, expected)
+    assert_array_equal(nearest_labels(rows, np.arange(300), queries), expected)
 
 
 def test_nearest_labels_of_rows_of_zeros():

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sktransfer.feature._discrepancy import (
     class_discrepancy,
@@ -29,6 +29,15 @@ def outer_gap(source, target):
 
 def whole():
     return outer_gap(np.ones(len(Y_SOURCE), bool), np.ones(len(Y_TARGET), bool))
+
+
+def test_rows_of_one_part_have_the_same_entries():
+    labels = np.r_[Y_TARGET[:-2], -1, 2]
+    for make in (class_discrepancy, joint_discrepancy):
+        found = make(Y_SOURCE, labels, 3)
+        cells = np.r_[Y_SOURCE, 10 + labels]
+        assert_array_equal(found.parts[:, None] == found.parts, cells[:, None] == cells)
+        assert_array_equal(found.vectors, found.values[found.parts])
 
 
 def test_marginal():

@@ -179,6 +179,20 @@ def residual(K, L, mu, G, values, W):
     return np.linalg.norm(left - right) / np.linalg.norm(left)
 
 
+@pytest.mark.parametrize("kind", ["tall", "wide", "sparse", "gram"])
+def test_coordinates_by_part(kind):
+    rng = np.random.RandomState(0)
+    X = rng.normal(size=(40, 60 if kind == "wide" else 7))
+    space = gram_space(X @ X.T) if kind == "gram" else row_space(X)
+    if kind == "sparse":
+        space = row_space(sparse.csr_matrix(X))
+    # One part of six has no row.
+    parts, values = rng.choice([0, 1, 2, 4, 5], size=40), rng.normal(size=(6, 3))
+    expected = space.coordinates(values[parts])
+    assert_allclose(expected, space.rows.T @ values[parts], atol=1e-12)
+    assert_allclose(space.coordinates_by_part(parts, values), expected, atol=1e-12)
+
+
 FORMS = ["JDA", "BDA", "W-BDA", "DJP"]
 
 
