@@ -18,8 +18,11 @@ def standard_factors(centred):
     ndarray of shape (k,)
         The same absolute value for all.
     """
-    scale = np.sqrt(centred.size / np.square(centred).sum())
-    return scale * np.where((centred**3).sum(axis=0) < 0, -1.0, 1.0)
+    squares = np.square(centred)
+    scale = np.sqrt(centred.size / squares.sum())
+    # A product: the general power takes fifty times as long.
+    skews = (squares * centred).sum(axis=0)
+    return scale * np.where(skews < 0, -1.0, 1.0)
 
 
 def discrepancy_share(squared, variance, gap):
