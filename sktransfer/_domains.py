@@ -272,7 +272,8 @@ def _check_not_reencoded(y, labeled, domain):
             "source row has. An outer ensemble (Voting, Bagging, Stacking, OneVsRest, "
             "…) probably re-encoded the marker of unlabelled rows as a class. Put the "
             "ensemble inside: TransferClassifier(VotingClassifier(...), ...). If the "
-            "target really has this single class, pass unlabeled=None."
+            "target really has this single class, set unlabeled=None where there is "
+            "that parameter, or pass the labels as floats, NaN for unlabelled rows."
         )
 
 
@@ -285,7 +286,7 @@ def _check_not_marked_by_integers(y, domain):
         raise ValueError(
             f"All {int(target.sum())} target rows hold -1, which no source row does. "
             "In regression -1 is a value: convert y to floats and mark unlabelled rows "
-            "by NaN. If the value is -1 everywhere, pass unlabeled=None."
+            "by NaN. As floats they may be -1 everywhere, too."
         )
 
 

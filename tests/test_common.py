@@ -36,7 +36,7 @@ from sktransfer import (
     TransferClassifier,
     TransferRegressor,
 )
-from sktransfer.deep import FineTunedClassifier, FineTunedRegressor
+from sktransfer.deep import FineTunedClassifier, FineTunedRegressor, PretrainedFeatures
 from sktransfer.utils.estimator_checks import yield_transfer_checks
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -114,6 +114,10 @@ VARIANTS = {
 }
 
 
+# Ordinary transformers, which know no domains: scikit-learn's checks are theirs.
+DOMAIN_BLIND = (PretrainedFeatures,)
+
+
 def public_estimators():
     """Every public estimator class, found by walking the package."""
     found = set()
@@ -169,11 +173,25 @@ def test_scikit_learn(estimator, check):
 
 @pytest.mark.parametrize(
     "check",
-    [check for item in instances() for check in yield_transfer_checks(item)],
+    [
+        check
+        for item in instances()
+        if not isinstance(item, DOMAIN_BLIND)
+        for check in yield_transfer_checks(item)
+    ],
     ids=repr,
 )
 def test_promise(check):
     check()
+
+
+def test_only_ordinary_transformers_take_no_domain():
+    blind = [
+        cls
+        for cls in public_estimators()
+        if "sample_domain" not in inspect.signature(cls.fit).parameters
+    ]
+    assert tuple(blind) == DOMAIN_BLIND
 
 
 def test_public_estimators_are_final():

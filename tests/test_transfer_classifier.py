@@ -18,7 +18,13 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import LinearSVC
 from sklearn.utils import get_tags
 
-from sktransfer import TransferClassifier, TransferRegressor
+from sktransfer import (
+    InstanceSelector,
+    KernelMeanMatchingWeighter,
+    MMDAligner,
+    TransferClassifier,
+    TransferRegressor,
+)
 from sktransfer.exceptions import ClassLostWarning, NoTargetWarning
 from tests.adapters import ByFirstColumn, Centerer, PositiveRows
 
@@ -180,6 +186,32 @@ def test_minus_one_as_a_class(data):
     model.fit(data.X, three, sample_domain=data.domain)
     assert_array_equal(model.classes_, [-1, 1, 2])
     assert model.adapters_[0].n_target_labels_ == data.target.sum()
+
+
+@pytest.mark.parametrize(
+    "adapter",
+    [
+        None,
+        MMDAligner(1),
+        MMDAligner(1, conditional=True),
+        KernelMeanMatchingWeighter(upper_bound=2.0),
+        InstanceSelector(),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("only", [7, "new"])
+def test_a_target_of_one_class_that_the_source_lacks(data, adapter, only):
+    names = np.array(["a", "b"]) if only == "new" else np.array([0, 1])
+    y = np.where(data.target, only, names[data.truth])
+    with pytest.raises(ValueError, match="set unlabeled=None where there is"):
+        TransferClassifier(adapter=adapter).fit(data.X, y, sample_domain=data.domain)
+    model = TransferClassifier(adapter=adapter, unlabeled=None)
+    model.fit(data.X, y, sample_domain=data.domain)
+    assert_array_equal(model.classes_, np.unique(y))
+    if only == 7:  # the other way out that the sentence names
+        TransferClassifier(adapter=adapter).fit(
+            data.X, y.astype(float), sample_domain=data.domain
+        )
 
 
 def test_frames_with_strings_reach_the_estimator(data):

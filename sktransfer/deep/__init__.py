@@ -10,6 +10,7 @@ for _name in ("torch", "skorch", "safetensors"):
         )
 
 from sktransfer.deep._classifier import FineTunedClassifier  # noqa: E402
+from sktransfer.deep._pretrained_features import PretrainedFeatures  # noqa: E402
 from sktransfer.deep._regressor import FineTunedRegressor  # noqa: E402
 
-__all__ = ["FineTunedClassifier", "FineTunedRegressor"]
+__all__ = ["FineTunedClassifier", "FineTunedRegressor", "PretrainedFeatures"]

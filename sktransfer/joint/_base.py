@@ -131,7 +131,7 @@ class BaseJointClassifier(ClassifierMixin, BaseJoint):
         if len(self.classes_) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs rows of at least two classes, got one "
-                f"class: {self.classes_[0]!r}."
+                f"class: {self.classes_.tolist()[0]!r}."
             )
         codes = np.full(X.shape[0], -1, dtype=np.int64)
         codes[domains.labeled] = positions

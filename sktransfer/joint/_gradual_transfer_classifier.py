@@ -125,6 +125,12 @@ class GradualTransferClassifier(BaseProbabilisticClassifier):
         self, X_source, y_source, X_target, y_target, *, source_domain, target_domain
     ):
         estimator = self._check_parameters()
+        if len(set(y_source.tolist())) < 2:
+            raise ValueError(
+                f"{type(self).__name__} sets out from a model of the source, which "
+                "needs labelled source rows of at least two classes, got one class: "
+                f"{self.classes_[y_source[:1]].tolist()[0]!r}."
+            )
         if not np.any(target_domain < 0):
             # The source stands in for the target: there is nowhere to go.
             X_target, y_target = X_target[:0], y_target[:0]

@@ -201,6 +201,12 @@ class JointTransportClassifier(BaseJointClassifier):
             mass = len(X_target) * (plan.T @ onehot)
             mass[labeled] = known
             rows, codes = np.nonzero(mass > _NO_MASS)
+            if len(np.unique(codes)) < 2:
+                raise ValueError(
+                    f"{type(self).__name__} learns from target rows with the classes "
+                    "that reach them, and one class alone does: "
+                    f"{self.classes_[codes[:1]].tolist()[0]!r}. Pass more target rows."
+                )
             model = clone(self._inner())
             return fit_weighted(model, X_target[rows], codes, mass[rows, codes], {})
 

@@ -61,12 +61,12 @@ class BaseJointRegressor(RegressorMixin, BaseJoint):
         self._check_given(y)
         y = column_or_1d(label_array(y), warn=True)
         domains = resolve_domains(y, sample_domain, X.shape[0], regression=True)
+        self._check_labeled_source(domains, "regressor")
         values = np.full(X.shape[0], np.nan)
         known = check_array(
             y[domains.labeled], dtype=np.float64, ensure_2d=False, input_name="y"
         )
         values[domains.labeled] = known
-        self._check_labeled_source(domains, "regressor")
         source, target = self._source_and_target(domains)
         self._fit(X[source], values[source], X[target], values[target])
         return self

@@ -146,3 +146,10 @@ def test_bad_parameters():
         GradualTransferClassifier(drop=1.0).fit(X, y, sample_domain=domain)
     with pytest.raises(ValueError, match="`order` must be one of 'number', 'distance'"):
         GradualTransferClassifier(order="name").fit(X, y, sample_domain=domain)
+
+
+def test_a_source_of_one_class_is_said():
+    X, truth, domain = turning_moons(n=20, n_domains=3)
+    y = np.where((domain > 0) & (truth == 1), -1, truth)
+    with pytest.raises(ValueError, match="sets out from a model of the source"):
+        GradualTransferClassifier().fit(X, y, sample_domain=domain)

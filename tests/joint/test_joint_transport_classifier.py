@@ -134,3 +134,11 @@ def test_probabilities_are_those_of_the_estimator(data):
     X, y, _ = data
     model = JointTransportClassifier().fit(X, y)
     assert_allclose(model.predict_proba(X), model.estimator_.predict_proba(X))
+
+
+@pytest.mark.parametrize("model", [VARIANTS[0], VARIANTS[3]], ids=repr)
+def test_one_class_that_reaches_the_target_is_said(data, model):
+    X, y, _ = data
+    domain = np.r_[np.ones(150), -1]
+    with pytest.raises(ValueError, match="one class alone does: 2"):
+        model.fit(X[:151], np.r_[y[:150], 2], sample_domain=domain)

@@ -100,3 +100,11 @@ def test_all_source_unlabelled_is_an_error():
     domain = np.r_[-np.ones(20), np.ones(20)]
     with pytest.raises(ValueError, match="fit an ordinary regressor"):
         JointTransportRegressor().fit(X, y, sample_domain=domain)
+
+
+def test_no_labelled_row_is_said():
+    X, y, _ = sinusoid(20)
+    with pytest.raises(ValueError, match="needs labelled source rows, got none"):
+        JointTransportRegressor().fit(
+            X, np.full(len(y), np.nan), sample_domain=np.repeat([1, -1], 20)
+        )
