@@ -28,6 +28,7 @@ __all__ = [
     "is_unlabeled",
     "label_array",
     "resolve_domains",
+    "target_is_one_new_class",
 ]
 
 _NO_LABEL = "unlabelled rows are -1 (integers), '' (strings) or NaN (floats)"
@@ -256,21 +257,25 @@ def _minus_one_is_class(y, labeled, domain):
     return True
 
 
-def _check_not_reencoded(y, labeled, domain):
-    """Refuse a target whose rows all share one label that no source row has."""
-    if y.ndim != 1 or y.dtype.kind == "f":
-        return
+def target_is_one_new_class(y, labeled, domain):
+    """Whether all target rows have one and the same label, which no source row has."""
     target = domain < 0
-    if not labeled[target].all() or target.sum() < 2:
-        return
+    if y.ndim != 1 or not labeled[target].all() or target.sum() < 2:
+        return False
     first = y[target].tolist()[0]
     # Labelled rows only: NA has no truth value.
     known_source = y[~target & labeled]
-    if np.all(y[target] == first) and not np.any(known_source == first):
+    return bool(np.all(y[target] == first) and not np.any(known_source == first))
+
+
+def _check_not_reencoded(y, labeled, domain):
+    """Refuse a target whose rows all share one label that no source row has."""
+    if y.dtype.kind != "f" and target_is_one_new_class(y, labeled, domain):
+        target = domain < 0
         raise ValueError(
-            f"All {int(target.sum())} target rows have the label {first!r}, which no "
-            "source row has. An outer ensemble (Voting, Bagging, Stacking, OneVsRest, "
-            "…) probably re-encoded the marker of unlabelled rows as a class. Put the "
+            f"All {int(target.sum())} target rows have the label "
+            f"{y[target].tolist()[0]!r}, which no source row has. An outer ensemble "
+            "(Voting, Bagging, Stacking, OneVsRest, …) probably re-encoded the marker of unlabelled rows as a class. Put the "
             "ensemble inside: TransferClassifier(VotingClassifier(...), ...). If the "
             "target really has this single class, set unlabeled=None where there is "
             "that parameter, or pass the labels as floats, NaN for unlabelled rows."

@@ -33,7 +33,7 @@ from sktransfer._compat import (
     fit_task,
     with_callbacks,
 )
-from sktransfer._domains import Domains, resolve_domains
+from sktransfer._domains import Domains, resolve_domains, target_is_one_new_class
 from sktransfer._validation import check_choice
 from sktransfer._weights import accepts_weights, fit_weighted
 from sktransfer.exceptions import NoTargetWarning
@@ -179,19 +179,17 @@ class BaseTransfer(CallbackSupportMixin, MetaEstimatorMixin, BaseEstimator):
         if self._regression or y.ndim > 1:
             labels = np.array(y, dtype=np.float64)
             labels[~domains.labeled] = np.nan
-        elif self.unlabeled is None or y.dtype.kind == "f":
-            # Floats have no marker but NaN, so that whatever y holds is a class.
+        elif target_is_one_new_class(y, domains.labeled, domains.domain):
+            # As floats: those say that it is a class, whatever it looks like.
             labels = np.full(len(y), np.nan)
-            named = known.dtype.kind in "fiu" and not np.any(known % 1)
-            labels[domains.labeled] = (
-                known
-                if named and marker not in known
-                else np.unique(known, return_inverse=True)[1]
-            )
-        elif marker in known:
+            labels[domains.labeled] = np.unique(known, return_inverse=True)[1]
+        elif marker in known or (y.dtype.kind == "f" and np.any(known % 1)):
             # As the classes' numbers: none of them can be mistaken for the marker.
             labels = np.full(len(y), -1)
             labels[domains.labeled] = np.unique(known, return_inverse=True)[1]
+        elif y.dtype.kind == "f":
+            labels = np.full(len(y), -1)
+            labels[domains.labeled] = known
         elif y.dtype.kind in "Ob":
             labels = np.full(len(y), None)
             labels[domains.labeled] = known
