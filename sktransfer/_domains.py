@@ -275,10 +275,11 @@ def _check_not_reencoded(y, labeled, domain):
         raise ValueError(
             f"All {int(target.sum())} target rows have the label "
             f"{y[target].tolist()[0]!r}, which no source row has. An outer ensemble "
-            "(Voting, Bagging, Stacking, OneVsRest, …) probably re-encoded the marker of unlabelled rows as a class. Put the "
-            "ensemble inside: TransferClassifier(VotingClassifier(...), ...). If the "
-            "target really has this single class, set unlabeled=None where there is "
-            "that parameter, or pass the labels as floats, NaN for unlabelled rows."
+            "(Voting, Bagging, Stacking, OneVsRest, …) probably re-encoded the marker "
+            "of unlabelled rows as a class. Put the ensemble inside: "
+            "TransferClassifier(VotingClassifier(...), ...). If the target really "
+            "has this single class, set unlabeled=None where there is that parameter, "
+            "or pass the labels as floats, NaN for unlabelled rows."
         )
 
 
