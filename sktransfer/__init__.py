@@ -40,7 +40,7 @@ from sktransfer.model_selection import TargetKFold, TargetShuffleSplit
 
 __version__ = "0.1.0.dev0"
 
-_DEEP = ("FineTunedClassifier", "FineTunedRegressor")
+_DEEP = ("FineTunedClassifier", "FineTunedRegressor", "PretrainedFeatures")
 
 __all__ = [
     "BaseAligner",
@@ -67,6 +67,7 @@ __all__ = [
     "ManifoldAlignedClassifier",
     "MarginalizedDenoiser",
     "OptimalTransportAligner",
+    "PretrainedFeatures",
     "SelectiveManifoldClassifier",
     "SelectivePseudoLabelClassifier",
     "SelfTrainedTransferClassifier",
