@@ -1,0 +1,10 @@
+"""Models whose parameters start from, or stay near, those of a source."""
+
+from sktransfer.parameter._source_regularized_classifier import (
+    SourceRegularizedClassifier,
+)
+from sktransfer.parameter._source_regularized_regressor import (
+    SourceRegularizedRegressor,
+)
+
+__all__ = ["SourceRegularizedClassifier", "SourceRegularizedRegressor"]
