@@ -37,6 +37,10 @@ from sktransfer.joint import (
     SelfTrainedTransferClassifier,
 )
 from sktransfer.model_selection import TargetKFold, TargetShuffleSplit
+from sktransfer.parameter import (
+    SourceRegularizedClassifier,
+    SourceRegularizedRegressor,
+)
 
 __version__ = "0.1.0.dev0"
 
@@ -71,6 +75,8 @@ __all__ = [
     "SelectiveManifoldClassifier",
     "SelectivePseudoLabelClassifier",
     "SelfTrainedTransferClassifier",
+    "SourceRegularizedClassifier",
+    "SourceRegularizedRegressor",
     "SubspaceAligner",
     "TargetKFold",
     "TargetShuffleSplit",
