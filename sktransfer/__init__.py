@@ -38,6 +38,8 @@ from sktransfer.joint import (
 )
 from sktransfer.model_selection import TargetKFold, TargetShuffleSplit
 from sktransfer.parameter import (
+    LinearInterpolationClassifier,
+    LinearInterpolationRegressor,
     SourceRegularizedClassifier,
     SourceRegularizedRegressor,
 )
@@ -65,6 +67,8 @@ __all__ = [
     "JointTransportRegressor",
     "KernelMeanMatchingWeighter",
     "LabelTransportClassifier",
+    "LinearInterpolationClassifier",
+    "LinearInterpolationRegressor",
     "LinearTransportAligner",
     "LocationScaleAligner",
     "MMDAligner",
