@@ -40,6 +40,8 @@ from sktransfer.model_selection import TargetKFold, TargetShuffleSplit
 from sktransfer.parameter import (
     LinearInterpolationClassifier,
     LinearInterpolationRegressor,
+    SharedMultiTaskClassifier,
+    SharedMultiTaskRegressor,
     SourceRegularizedClassifier,
     SourceRegularizedRegressor,
 )
@@ -79,6 +81,8 @@ __all__ = [
     "SelectiveManifoldClassifier",
     "SelectivePseudoLabelClassifier",
     "SelfTrainedTransferClassifier",
+    "SharedMultiTaskClassifier",
+    "SharedMultiTaskRegressor",
     "SourceRegularizedClassifier",
     "SourceRegularizedRegressor",
     "SubspaceAligner",

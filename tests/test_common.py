@@ -33,6 +33,8 @@ from sktransfer import (
     MMDAligner,
     OptimalTransportAligner,
     SelfTrainedTransferClassifier,
+    SharedMultiTaskClassifier,
+    SharedMultiTaskRegressor,
     TransferClassifier,
     TransferRegressor,
 )
@@ -108,6 +110,12 @@ VARIANTS = {
     ],
     SelfTrainedTransferClassifier: [
         SelfTrainedTransferClassifier(source_decay=0.8, balanced=False)
+    ],
+    SharedMultiTaskClassifier: [
+        SharedMultiTaskClassifier(sharing) for sharing in ("low_rank", "group_sparse")
+    ],
+    SharedMultiTaskRegressor: [
+        SharedMultiTaskRegressor(sharing) for sharing in ("low_rank", "group_sparse")
     ],
     FineTunedClassifier: [FineTunedClassifier(trainable="all")],
     FineTunedRegressor: [FineTunedRegressor(trainable="all")],

@@ -6,6 +6,12 @@ from sktransfer.parameter._linear_interpolation_classifier import (
 from sktransfer.parameter._linear_interpolation_regressor import (
     LinearInterpolationRegressor,
 )
+from sktransfer.parameter._shared_multi_task_classifier import (
+    SharedMultiTaskClassifier,
+)
+from sktransfer.parameter._shared_multi_task_regressor import (
+    SharedMultiTaskRegressor,
+)
 from sktransfer.parameter._source_regularized_classifier import (
     SourceRegularizedClassifier,
 )
@@ -16,6 +22,8 @@ from sktransfer.parameter._source_regularized_regressor import (
 __all__ = [
     "LinearInterpolationClassifier",
     "LinearInterpolationRegressor",
+    "SharedMultiTaskClassifier",
+    "SharedMultiTaskRegressor",
     "SourceRegularizedClassifier",
     "SourceRegularizedRegressor",
 ]
