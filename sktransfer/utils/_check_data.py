@@ -39,21 +39,23 @@ class ShiftedData:
         )
 
 
-def _draw(rng, n, shift, regression):
-    # Two well separated classes in four columns, moved and squeezed in the target.
-    labels = np.arange(n) % 2
+def _draw(rng, n, shift, regression, n_classes):
+    # Well separated classes in four columns, moved and squeezed in the target.
+    labels = np.arange(n) % n_classes
     X = rng.normal(size=(n, 4)) * (1.0 - 0.3 * bool(shift))
-    X[:, 0] += 3.0 * labels
+    X[:, : n_classes - 1] += 3.0 * np.eye(n_classes)[labels, 1:]
     values = X[:, 0] + 0.3 * X[:, 1] if regression else labels
     return X + shift * np.array([0.5, 0.5, -0.5, 0.0]), values
 
 
-def shifted_data(*, regression=False, shift=1.0, n_source=60, n_target=40, seed=0):
+def shifted_data(
+    *, regression=False, shift=1.0, n_source=60, n_target=40, seed=0, n_classes=2
+):
     """Draw source and target rows, a quarter of the target labelled."""
     rng = np.random.RandomState(seed)
-    X_source, y_source = _draw(rng, n_source, 0.0, regression)
-    X_target, y_target = _draw(rng, n_target, shift, regression)
-    X_new, y_new = _draw(rng, 30, shift, regression)
+    X_source, y_source = _draw(rng, n_source, 0.0, regression, n_classes)
+    X_target, y_target = _draw(rng, n_target, shift, regression, n_classes)
+    X_new, y_new = _draw(rng, 30, shift, regression, n_classes)
     y_target = y_target.copy()
     y_target[n_target // 4 :] = np.nan if regression else -1
     X, y = np.r_[X_source, X_target], np.r_[y_source, y_target]
@@ -68,10 +70,14 @@ def degenerate_data(data):
     constant = data.X.copy()
     constant[:, 1] = 4.0
     first = np.r_[source[:1], np.flatnonzero(data.domain < 0)]
-    one_class = data.rows(np.flatnonzero((data.domain < 0) | (data.y == 0)))
+    if data.y.dtype.kind == "f":
+        alike = "one value", data.with_(y=np.where(np.isnan(data.y), np.nan, 2.0))
+    else:
+        one_class = np.flatnonzero((data.domain < 0) | (data.y == 0))
+        alike = "one class", data.rows(one_class)
     wide = np.random.RandomState(0).normal(size=(len(data.X), 120))
     yield "one source row", data.rows(first)
-    yield "one class", one_class
+    yield alike
     yield "a constant column", data.with_(X=constant)
     yield "duplicated rows", data.rows(np.repeat(np.arange(len(data.X)), 2))
     yield "equal rows", data.with_(X=np.ones_like(data.X))
@@ -101,8 +107,10 @@ def kind_of(estimator):
 
 
 def data_for(estimator, **kwargs):
-    """Draw `shifted_data` with labels, or values for a regressor."""
-    return shifted_data(regression=kind_of(estimator) == "regressor", **kwargs)
+    """Draw `shifted_data` with three classes, or values for a regressor."""
+    regression = kind_of(estimator) == "regressor"
+    n_classes = 2 if regression else 3
+    return shifted_data(regression=regression, n_classes=n_classes, **kwargs)
 
 
 def _dense(array):

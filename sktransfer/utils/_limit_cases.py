@@ -19,7 +19,7 @@ __all__ = [
 def check_without_target(estimator):
     """Without target rows nothing is adapted, and a NoTargetWarning says so."""
     data = data_for(estimator)
-    y = np.arange(len(data.X)) % 2
+    y = np.arange(len(data.X)) % 3
     fitted = clone(estimator)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

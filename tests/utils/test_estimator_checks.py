@@ -13,6 +13,7 @@ from sklearn.dummy import DummyClassifier
 from sktransfer import TransferClassifier
 from sktransfer.base import BaseAligner, BaseSelector, BaseWeighter
 from sktransfer.utils import estimator_checks
+from sktransfer.utils._check_data import data_for, degenerate_data
 from sktransfer.utils._kept_checks import kept_checks
 from sktransfer.utils.estimator_checks import (
     check_transfer_estimator,
@@ -289,6 +290,18 @@ def test_every_promise_has_a_method_that_breaks_it():
     promises = {name for item in kinds for name in checks_of(item)}
     kept = {check.__name__ for check in kept_checks(Centerer())}
     assert promises - kept == {promise for promise, *_ in BROKEN} - kept
+
+
+def test_classes_are_three():
+    for estimator in (Centerer(), UniformWeighter(), Everything(), Careless()):
+        assert set(data_for(estimator).y) == {-1, 0, 1, 2}
+
+
+@pytest.mark.parametrize("estimator", [Careless(), Constant()])
+def test_degenerate_data_keep_rows_and_labels_of_both_domains(estimator):
+    for name, data in degenerate_data(data_for(estimator)):
+        assert (data.domain < 0).any(), name
+        assert (data.y[data.domain > 0] > -np.inf).any(), name
 
 
 def test_a_failure_names_the_promise():
