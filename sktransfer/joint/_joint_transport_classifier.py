@@ -3,6 +3,7 @@ from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.utils.metaestimators import available_if
 
+from sktransfer._joined_rows import content_codes, join_rows
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer._weights import accepts_weights, fit_weighted
 from sktransfer.joint._base import BaseJointClassifier
@@ -71,7 +72,10 @@ class JointTransportClassifier(BaseJointClassifier):
     Attributes
     ----------
     estimator_ : classifier
-        The fitted clone of `estimator`.
+        The fitted clone of `estimator`. Its class k is ``classes_[class_order_[k]]``.
+    class_order_ : ndarray of shape (n_classes,)
+        0, 1, … if `estimator` is given. The default takes the classes in the order of
+        their rows' content, so that their names do not matter.
     plan_ : {sparse array, ndarray} of shape (n_source_rows, n_target_rows)
         Share of the mass that goes from each labelled source row of fit to each target
         row, both in the order of X; sparse for "emd". Without target rows the source
@@ -171,6 +175,7 @@ class JointTransportClassifier(BaseJointClassifier):
 
     def _fit(self, X_source, y_source, X_target, y_target):
         self._check_parameters()
+        y_source, y_target = self._renumbered(X_source, y_source, X_target, y_target)
         by_source = labelled_order(X_source, y_source)
         by_target = labelled_order(X_target, y_target)
         X_source, y_source = X_source[by_source], y_source[by_source]
@@ -202,10 +207,11 @@ class JointTransportClassifier(BaseJointClassifier):
             mass[labeled] = known
             rows, codes = np.nonzero(mass > _NO_MASS)
             if len(np.unique(codes)) < 2:
+                own = self.class_order_[codes[:1]]
                 raise ValueError(
                     f"{type(self).__name__} learns from target rows with the classes "
                     "that reach them, and one class alone does: "
-                    f"{self.classes_[codes[:1]].tolist()[0]!r}. Pass more target rows."
+                    f"{self.classes_[own].tolist()[0]!r}. Pass more target rows."
                 )
             model = clone(self._inner())
             return fit_weighted(model, X_target[rows], codes, mass[rows, codes], {})
@@ -223,6 +229,17 @@ class JointTransportClassifier(BaseJointClassifier):
         self.plan_ = restore_rows(plan, by_source, by_target)
         self.n_iter_ = len(self.objective_)
 
+    def _renumbered(self, X_source, y_source, X_target, y_target):
+        labels = np.r_[y_source, y_target]
+        self.class_order_ = np.arange(len(self.classes_))
+        if self.estimator is None:
+            # Logistic regression stops early, at a point that the order of the classes
+            # decides by rounding, and the rounds carry the difference on.
+            codes = content_codes(join_rows(X_source, X_target), labels)
+            self.class_order_[codes[labels >= 0]] = labels[labels >= 0]
+            labels = codes
+        return labels[: len(y_source)], labels[len(y_source) :]
+
     def _shown(self, model, X):
         """Return what the loss looks at, one column a class."""
         n_classes = len(self.classes_)
@@ -236,12 +253,13 @@ class JointTransportClassifier(BaseJointClassifier):
         return shown
 
     def _scores(self, X):
+        columns = self.class_order_[self.estimator_.classes_]
         scores = np.full((X.shape[0], len(self.classes_)), -np.inf)
         if hasattr(self.estimator_, "predict_proba"):
             scores[:] = 0
-            scores[:, self.estimator_.classes_] = self.estimator_.predict_proba(X)
+            scores[:, columns] = self.estimator_.predict_proba(X)
         else:
-            scores[:, self.estimator_.classes_] = _decisions(self.estimator_, X)
+            scores[:, columns] = _decisions(self.estimator_, X)
         return scores
 
     @available_if(_gives_probabilities)
