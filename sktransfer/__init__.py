@@ -40,6 +40,7 @@ from sktransfer.model_selection import TargetKFold, TargetShuffleSplit
 from sktransfer.parameter import (
     LinearInterpolationClassifier,
     LinearInterpolationRegressor,
+    PredictorFeatures,
     SharedMultiTaskClassifier,
     SharedMultiTaskRegressor,
     SourceRegularizedClassifier,
@@ -77,6 +78,7 @@ __all__ = [
     "ManifoldAlignedClassifier",
     "MarginalizedDenoiser",
     "OptimalTransportAligner",
+    "PredictorFeatures",
     "PretrainedFeatures",
     "SelectiveManifoldClassifier",
     "SelectivePseudoLabelClassifier",

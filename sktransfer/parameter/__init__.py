@@ -6,6 +6,7 @@ from sktransfer.parameter._linear_interpolation_classifier import (
 from sktransfer.parameter._linear_interpolation_regressor import (
     LinearInterpolationRegressor,
 )
+from sktransfer.parameter._predictor_features import PredictorFeatures
 from sktransfer.parameter._shared_multi_task_classifier import (
     SharedMultiTaskClassifier,
 )
@@ -22,6 +23,7 @@ from sktransfer.parameter._source_regularized_regressor import (
 __all__ = [
     "LinearInterpolationClassifier",
     "LinearInterpolationRegressor",
+    "PredictorFeatures",
     "SharedMultiTaskClassifier",
     "SharedMultiTaskRegressor",
     "SourceRegularizedClassifier",
