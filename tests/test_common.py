@@ -256,3 +256,13 @@ def test_unknown_name_at_the_top():
         _ = sktransfer.NoSuchMethod
     assert set(sktransfer.__all__) <= set(dir(sktransfer))
     assert np.all([hasattr(sktransfer, name) for name in sktransfer.__all__])
+
+
+@pytest.mark.parametrize("estimator", public_estimators(), ids=lambda c: c.__name__)
+def test_sample_domain_is_taken_wherever_fit_takes_it(estimator):
+    if estimator in DOMAIN_BLIND:
+        return
+    for name in ("fit", "transform", "predict", "score"):
+        method = getattr(estimator, name, None)
+        if method is not None:
+            assert "sample_domain" in inspect.signature(method).parameters, name

@@ -1,5 +1,4 @@
 import numpy as np
-from sklearn.base import ClassifierMixin
 
 from sktransfer._validation import check_integer, check_number
 from sktransfer.joint._self_training import (
@@ -19,7 +18,7 @@ from sktransfer.parameter._source_transfer import BaseSourceTransferClassifier
 __all__ = ["LinearInterpolationClassifier"]
 
 
-class LinearInterpolationClassifier(ClassifierMixin, BaseSourceTransferClassifier):
+class LinearInterpolationClassifier(BaseSourceTransferClassifier):
     r"""Blend of the probabilities of a source model and a target model, of any kind.
 
     One classifier is fitted on the source rows, one on the labelled target rows, and

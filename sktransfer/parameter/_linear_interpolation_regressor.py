@@ -1,5 +1,4 @@
 import numpy as np
-from sklearn.base import RegressorMixin
 from sklearn.linear_model import Ridge
 
 from sktransfer._validation import check_integer, check_number
@@ -15,7 +14,7 @@ from sktransfer.parameter._source_transfer import BaseSourceTransferRegressor
 __all__ = ["LinearInterpolationRegressor"]
 
 
-class LinearInterpolationRegressor(RegressorMixin, BaseSourceTransferRegressor):
+class LinearInterpolationRegressor(BaseSourceTransferRegressor):
     r"""Blend of a source model and a target model, of any kind.
 
     One model is fitted on the source rows, one on the labelled target rows, and the

@@ -1,6 +1,5 @@
 import numpy as np
 from scipy.special import expit, softmax
-from sklearn.base import ClassifierMixin
 from sklearn.utils.extmath import safe_sparse_dot
 
 from sktransfer.parameter._linear_losses import LogisticLoss, SoftmaxLoss
@@ -17,7 +16,7 @@ from sktransfer.parameter._source_transfer import BaseSourceTransferClassifier
 __all__ = ["SourceRegularizedClassifier"]
 
 
-class SourceRegularizedClassifier(ClassifierMixin, BaseSourceTransferClassifier):
+class SourceRegularizedClassifier(BaseSourceTransferClassifier):
     r"""Logistic regression on the target, held near the coefficients of a source.
 
     Logistic regression on the labelled target rows, multinomial for more than two

@@ -1,5 +1,4 @@
 import numpy as np
-from sklearn.base import RegressorMixin
 
 from sktransfer._validation import check_choice
 from sktransfer.parameter._linear_losses import LOSSES
@@ -11,7 +10,7 @@ from sktransfer.parameter._source_transfer import BaseSourceTransferRegressor
 __all__ = ["SourceRegularizedRegressor"]
 
 
-class SourceRegularizedRegressor(RegressorMixin, BaseSourceTransferRegressor):
+class SourceRegularizedRegressor(BaseSourceTransferRegressor):
     r"""Linear regression on the target, held near the coefficients of a source.
 
     Ridge or Poisson regression on the labelled target rows, whose penalty is on the

@@ -4,7 +4,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import is_regressor
+from sklearn.base import ClassifierMixin, RegressorMixin, is_regressor
 from sklearn.metrics import accuracy_score, r2_score
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
@@ -147,11 +147,11 @@ class BaseSourceTransfer(BaseJoint):
         )
 
 
-class BaseSourceTransferClassifier(BaseSourceTransfer):
+class BaseSourceTransferClassifier(ClassifierMixin, BaseSourceTransfer):
     """Base of classifiers.
 
-    A concrete class mixes in `ClassifierMixin`, writes `fit`, and
-    ``_probabilities(X)``: one column a class, for checked rows.
+    A concrete class writes `fit`, and ``_probabilities(X)``: one column a class, for
+    checked rows.
     """
 
     __metadata_request__predict_proba = _DOMAIN
@@ -233,10 +233,10 @@ class BaseSourceTransferClassifier(BaseSourceTransfer):
         return accuracy_score(y, predicted, sample_weight=sample_weight)
 
 
-class BaseSourceTransferRegressor(BaseSourceTransfer):
+class BaseSourceTransferRegressor(RegressorMixin, BaseSourceTransfer):
     """Base of regressors.
 
-    A concrete class mixes in `RegressorMixin`, writes `fit`, and ``_values(X)``: one
+    A concrete class writes `fit`, and ``_values(X)``: one
     value for each checked row.
     """
 
