@@ -4,6 +4,7 @@ import hashlib
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import fx, nn
 from torch.fx.passes.split_module import split_module
@@ -150,7 +151,10 @@ def _attribute(module, name):
 
 
 def fingerprint(module, *settings):
-    """Return a digest of what decides a module's outputs: structure and weights.
+    """Return a digest of what decides a module's outputs.
+
+    Weights, buffers, structure, the attributes of each part and the code of its forward
+    pass, and hooks.
 
     Parameters
     ----------
@@ -164,17 +168,45 @@ def fingerprint(module, *settings):
     str
     """
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr((module, _code(module), settings)).encode())
-    for name, value in module.state_dict().items():
-        digest.update(repr((name, value.dtype, tuple(value.shape))).encode())
-        flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(memoryview(flat.numpy()))
+    digest.update(repr((module, settings)).encode())
+    for name, part in module.named_modules():
+        digest.update(repr((name, _code(part), sorted(_hooks(part)))).encode())
+        for key, value in sorted(vars(part).items()):
+            if key not in _OF_TORCH:
+                _add(digest, key, value)
+    for name, value in [*module.named_parameters(), *module.named_buffers()]:
+        _add(digest, name, value)
     return digest.hexdigest()
 
 
-def _code(module):
-    """Return what the parts are and, where they were traced, what they compute."""
-    return [
-        (type(part).__module__, type(part).__qualname__, getattr(part, "code", ""))
-        for part in module.modules()
-    ]
+# What every module has; parameters, buffers and parts come by name.
+_OF_TORCH = frozenset(vars(nn.Module())) - {"training"} | {"_code", "_graph"}
+
+
+def _add(digest, name, value):
+    """Add an attribute; arrays by their bytes, for a printed one is abridged."""
+    if isinstance(value, torch.Tensor):
+        digest.update(repr((name, value.dtype, tuple(value.shape))).encode())
+        flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+        digest.update(memoryview(flat.numpy()))
+    elif isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        digest.update(repr((name, value.dtype.str, value.shape)).encode())
+        digest.update(np.ascontiguousarray(value).tobytes())
+    else:
+        digest.update(repr((name, value)).encode())
+
+
+def _code(part):
+    """Return what a part is and computes: a class of the same name may do more."""
+    code = getattr(type(part).forward, "__code__", None)
+    compiled = code and (code.co_code, code.co_names, _plain(code.co_consts))
+    name = type(part).__module__, type(part).__qualname__
+    return name, compiled, getattr(part, "code", "")
+
+
+def _plain(constants):
+    return [c for c in constants if isinstance(c, str | int | float | None)]
+
+
+def _hooks(part):
+    return [repr(h) for h in (part._forward_hooks, part._forward_pre_hooks) if h]

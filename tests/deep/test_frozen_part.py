@@ -119,3 +119,49 @@ def test_the_fingerprint_tells_weights_structure_and_settings():
     moved = frozen()
     moved.backbone.first.norm.running_mean += 1e-3
     assert fingerprint(moved, "cpu") != same
+
+
+class Scaled(nn.Module):
+    """What it gives depends on more than its weights."""
+
+    def __init__(self, scale, table=None):
+        super().__init__()
+        self.linear, self.scale, self.table = nn.Linear(2, 2), scale, table
+        with torch.no_grad():
+            self.linear.weight.fill_(1.0)
+            self.linear.bias.fill_(0.0)
+
+    def forward(self, X):
+        return self.scale * self.linear(X)
+
+
+def test_the_fingerprint_tells_attributes_buffers_code_and_hooks():
+    class Other(Scaled):
+        def forward(self, X):
+            return self.scale * self.linear(X) + 1.0
+
+    Other.__qualname__, Other.__module__ = Scaled.__qualname__, Scaled.__module__
+    large = torch.zeros(10_000)
+    changed = large.clone()
+    changed[5_000] = 1
+    buffered, hooked = Scaled(1.0), Scaled(1.0)
+    buffered.register_buffer("shift", torch.ones(1), persistent=False)
+    hooked.register_forward_hook(lambda module, args, output: 2 * output)
+    modules = [
+        Scaled(1.0),
+        Scaled(2.0),
+        Scaled(1.0, large),
+        Scaled(1.0, changed),
+        Scaled(1.0, large.numpy()),
+        Scaled(1.0, changed.numpy()),
+        Other(1.0),
+        buffered,
+        hooked,
+    ]
+    assert len({fingerprint(module.eval()) for module in modules}) == len(modules)
+    assert fingerprint(Scaled(1.0).eval()) == fingerprint(Scaled(1.0).eval())
+
+
+def test_the_fingerprint_of_a_traced_half_is_that_of_its_copy():
+    halves = [cut_network(network(SmallResNet, 1)).frozen for _ in range(2)]
+    assert fingerprint(halves[0]) == fingerprint(halves[1])
