@@ -45,6 +45,8 @@ from sktransfer.parameter import (
     SharedMultiTaskRegressor,
     SourceRegularizedClassifier,
     SourceRegularizedRegressor,
+    TransferForestClassifier,
+    TransferTreeClassifier,
 )
 
 __version__ = "0.1.0.dev0"
@@ -91,8 +93,10 @@ __all__ = [
     "TargetKFold",
     "TargetShuffleSplit",
     "TransferClassifier",
+    "TransferForestClassifier",
     "TransferRegressor",
     "TransferSubspaceAligner",
+    "TransferTreeClassifier",
     "stack_domains",
 ]
 

@@ -36,7 +36,9 @@ from sktransfer import (
     SharedMultiTaskClassifier,
     SharedMultiTaskRegressor,
     TransferClassifier,
+    TransferForestClassifier,
     TransferRegressor,
+    TransferTreeClassifier,
 )
 from sktransfer.deep import FineTunedClassifier, FineTunedRegressor, PretrainedFeatures
 from sktransfer.utils.estimator_checks import yield_transfer_checks
@@ -116,6 +118,13 @@ VARIANTS = {
     ],
     SharedMultiTaskRegressor: [
         SharedMultiTaskRegressor(sharing) for sharing in ("low_rank", "group_sparse")
+    ],
+    TransferForestClassifier: [
+        TransferForestClassifier(method=method, n_estimators=5)
+        for method in ("ser", "strut")
+    ],
+    TransferTreeClassifier: [
+        TransferTreeClassifier(method=method) for method in ("strut", "mix")
     ],
     FineTunedClassifier: [FineTunedClassifier(trainable="all")],
     FineTunedRegressor: [FineTunedRegressor(trainable="all")],

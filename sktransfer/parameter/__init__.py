@@ -19,6 +19,12 @@ from sktransfer.parameter._source_regularized_classifier import (
 from sktransfer.parameter._source_regularized_regressor import (
     SourceRegularizedRegressor,
 )
+from sktransfer.parameter._transfer_forest_classifier import (
+    TransferForestClassifier,
+)
+from sktransfer.parameter._transfer_tree_classifier import (
+    TransferTreeClassifier,
+)
 
 __all__ = [
     "LinearInterpolationClassifier",
@@ -28,4 +34,6 @@ __all__ = [
     "SharedMultiTaskRegressor",
     "SourceRegularizedClassifier",
     "SourceRegularizedRegressor",
+    "TransferForestClassifier",
+    "TransferTreeClassifier",
 ]
