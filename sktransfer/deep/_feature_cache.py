@@ -65,8 +65,10 @@ class FeatureCache:
             fresh = {names[i]: row for i, row in zip(missing, new, strict=True)}
             found.update(fresh)
             self._keep(fresh)
-            if folder is not None:
-                self._write(folder, fresh, key)
+        if folder is not None:
+            new = {n: found[n] for n in names if n not in self._places}
+            if new:
+                self._write(folder, new, key)
         return np.stack([found[name] for name in names])
 
     def clear(self):
@@ -101,6 +103,10 @@ class FeatureCache:
             self._files.add(path)
         found = {}
         for path in {self._places[name] for name in wanted if name in self._places}:
+            if not path.exists():  # somebody emptied the folder
+                self._files.discard(path)
+                self._places = {n: p for n, p in self._places.items() if p != path}
+                continue
             with np.load(path, allow_pickle=False) as file:
                 rows = dict(zip(file["names"], file["rows"], strict=True))
             found.update({n: rows[n.removeprefix(key)] for n in wanted
@@ -115,6 +121,7 @@ class FeatureCache:
         target = folder / f"{_digest(np.array(names))}.npz"
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
             np.savez(file, names=names, rows=np.stack(list(rows.values())))
+        os.chmod(file.name, 0o644)  # for the other users of the folder
         os.replace(file.name, target)
         self._files.add(target)
         self._places.update(dict.fromkeys(rows, target))

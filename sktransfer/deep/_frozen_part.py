@@ -1,20 +1,16 @@
 """The part of a network whose outputs no training step changes, and the rest."""
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import fx, nn
-from torch.fx.passes.split_module import split_module
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from sktransfer.deep._backbones import flat_features
 
-__all__ = ["Cut", "cut_network", "fingerprint"]
-
-# Parts of the names of functions whose outputs differ from call to call.
-_RANDOM = ("dropout", "rand", "bernoulli", "normal_", "stochastic")
+__all__ = ["Cut", "by_row", "cut_network", "fingerprint"]
 
 
 @dataclass(frozen=True)
@@ -26,8 +22,7 @@ class Cut:
     frozen : nn.Module
         Maps a batch to one tensor.
     live : nn.Module
-        Maps that tensor to the scores; it shares its parameters with the network, and
-        has `backbone` and `head`.
+        Maps that tensor to the scores; it shares its parameters with the network.
     """
 
     frozen: nn.Module
@@ -47,20 +42,17 @@ class _Features(nn.Module):
 
 
 class _Live(nn.Module):
-    """What learns: the open end of the backbone, if there is one, and the head."""
+    """The head alone; it has the modes and the parameters of the network."""
 
-    def __init__(self, network, backbone):
+    def __init__(self, network):
         super().__init__()
-        self.backbone, self.head = backbone, network.head
+        self.head = network.head
         # Not a submodule: it only sets the mode of what is frozen.
         object.__setattr__(self, "network", network)
 
     def forward(self, X):
         """Return the scores of the head."""
-        return self.head(X if self.backbone is None else self._open(X))
-
-    def _open(self, X):
-        return flat_features(self.backbone(X))
+        return self.head(X)
 
     def train(self, mode=True):
         """Set the mode of the network, so that what is frozen in it stays as it is."""
@@ -69,85 +61,36 @@ class _Live(nn.Module):
         return self
 
     def freezable(self):
-        """Parameters of the backbone that learn."""
+        """Parameters of the backbone that learn: none."""
         return self.network.freezable()
 
 
 def cut_network(network):
-    """Cut a network where its frozen part ends.
+    """Cut a network between a frozen backbone and its head.
 
     Parameters
     ----------
     network : Network
-        After `freeze`.
+        After `freeze`, in the mode in which it is used.
 
     Returns
     -------
     Cut or None
-        None if everything learns, or if the backbone cannot be cut: its forward pass
-        cannot be traced, or more than one tensor crosses the cut.
+        None if some of the backbone learns, or is in training mode, or if its outputs
+        for a row depend on the other rows of the batch.
     """
-    learns = [p.requires_grad for p in network.backbone.parameters()]
-    if not any(learns):
-        return Cut(_Features(network.backbone), _Live(network, None))
-    if all(learns):
+    backbone = network.backbone
+    if any(p.requires_grad for p in backbone.parameters()) or not by_row(backbone):
         return None
-    halves = _halves(network.backbone)
-    return halves and Cut(halves[0], _Live(network, halves[1]))
+    return Cut(_Features(backbone), _Live(network))
 
 
-def _halves(backbone):
-    """Return the frozen beginning and the open end of a backbone, or None."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            graph = fx.Tracer().trace(backbone)
-            traced = fx.GraphModule(backbone, graph)
-            live = _live_nodes(traced)
-            frozen = [n for n in graph.nodes if n.op == "call_module" and n not in live]
-            crossing = {
-                node
-                for node in graph.nodes
-                if node not in live and any(user in live for user in node.users)
-            }
-            inputs = [node for node in graph.nodes if node.op == "placeholder"]
-            if not frozen or len(crossing) != 1 or len(inputs) != 1:
-                return None
-            whole = split_module(traced, backbone, lambda n: "b" if n in live else "a")
-    except (TypeError, ValueError, RuntimeError, AttributeError, fx.proxy.TraceError):
-        return None
-    halves = [half for _, half in sorted(whole.named_children())]
-    # Weights that a backbone uses outside its modules would be further arguments.
-    takes = [sum(n.op == "placeholder" for n in half.graph.nodes) for half in halves]
-    return tuple(halves) if takes == [1, 1] else None
-
-
-def _live_nodes(traced):
-    """Return the nodes that learn, are random, or follow one that does or is."""
-    modules, live = dict(traced.named_modules()), set()
-    for node in traced.graph.nodes:
-        learns = False
-        if node.op == "call_module":
-            module = modules[node.target]
-            learns = module.training or any(
-                p.requires_grad for p in module.parameters()
-            )
-        elif node.op == "get_attr":
-            value = _attribute(traced, node.target)
-            learns = isinstance(value, torch.Tensor) and value.requires_grad
-        elif node.op in ("call_function", "call_method"):
-            learns = any(word in str(node.target) for word in _RANDOM)
-        elif node.op == "output":
-            learns = True
-        if learns or any(before in live for before in node.all_input_nodes):
-            live.add(node)
-    return live
-
-
-def _attribute(module, name):
-    for part in name.split("."):
-        module = getattr(module, part)
-    return module
+def by_row(module):
+    """Whether a module treats each row alike, whatever batch it is in."""
+    return not any(
+        part.training or (isinstance(part, _BatchNorm) and part.running_mean is None)
+        for part in module.modules()
+    )
 
 
 def fingerprint(module, *settings):
@@ -180,7 +123,7 @@ def fingerprint(module, *settings):
 
 
 # What every module has; parameters, buffers and parts come by name.
-_OF_TORCH = frozenset(vars(nn.Module())) - {"training"} | {"_code", "_graph"}
+_OF_TORCH = frozenset(vars(nn.Module()))
 
 
 def _add(digest, name, value):
@@ -198,10 +141,11 @@ def _add(digest, name, value):
 
 def _code(part):
     """Return what a part is and computes: a class of the same name may do more."""
-    code = getattr(type(part).forward, "__code__", None)
+    forward = type(part).forward
+    code = getattr(forward, "__code__", None)
     compiled = code and (code.co_code, code.co_names, _plain(code.co_consts))
-    name = type(part).__module__, type(part).__qualname__
-    return name, compiled, getattr(part, "code", "")
+    cells = [repr(c.cell_contents) for c in getattr(forward, "__closure__", None) or ()]
+    return type(part).__module__, type(part).__qualname__, compiled, cells
 
 
 def _plain(constants):

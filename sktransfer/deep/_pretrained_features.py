@@ -15,7 +15,7 @@ from sktransfer.deep._backbones import build_backbone, flat_features
 from sktransfer.deep._device import resolve_device
 from sktransfer.deep._feature_cache import shared_cache
 from sktransfer.deep._frozen_features import outputs_of
-from sktransfer.deep._frozen_part import fingerprint
+from sktransfer.deep._frozen_part import by_row, fingerprint
 
 __all__ = ["PretrainedFeatures"]
 
@@ -183,6 +183,8 @@ class PretrainedFeatures(
                     f"{self.input_shape_}: {error}"
                 ) from error
 
+        if not by_row(self.backbone_):
+            return compute(X)
         key = fingerprint(self.backbone_, "features", device.type, mixed)
         return shared_cache.compute(key, X, compute, self.memory)
 

@@ -97,7 +97,7 @@ def progressive_svm(
     allowed = beta * max(np.sum(~given), 1)
     positive = range(n_classes) if n_classes > 2 else [1]
     X = np.r_[X_source, X_target]
-    gram = _gram(X, **svc_params)
+    gram = None if given.all() else _gram(X, **svc_params)
 
     def train(n_rounds, final=False):
         inside = labels >= 0

@@ -104,3 +104,22 @@ def test_always_what_the_function_gives(numbers, max_bytes):
     for _ in range(2):
         assert_array_equal(cache.compute("a", X, square), X**2)
         assert cache.n_bytes <= max_bytes
+
+
+def test_rows_from_memory_reach_the_folder(tmp_path):
+    cache, square = FeatureCache(), Counted()
+    X = np.arange(6.0).reshape(3, 2)
+    cache.compute("a", X, square)
+    cache.compute("a", X, square, tmp_path)
+    assert_array_equal(FeatureCache().compute("a", X, square, tmp_path), X**2)
+    assert square.n_rows == 3
+
+
+def test_an_emptied_folder_is_filled_again(tmp_path):
+    cache, square = FeatureCache(max_bytes=16), Counted()
+    X = np.arange(6.0).reshape(3, 2)
+    cache.compute("a", X, square, tmp_path)
+    for path in tmp_path.rglob("*.npz"):
+        path.unlink()
+    assert_array_equal(cache.compute("a", X, square, tmp_path), X**2)
+    assert list(tmp_path.rglob("*.npz"))

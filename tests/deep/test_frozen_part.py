@@ -31,22 +31,6 @@ class SmallResNet(nn.Module):
         return self.third(self.second(X)).mean((2, 3))
 
 
-class Branching(SmallResNet):
-    """The last block sees two earlier results: no single tensor crosses the cut."""
-
-    def forward(self, X):
-        stem = self.stem(X)
-        second = self.second(self.first(stem))
-        return (self.third(second) + self.third(stem)).mean((2, 3))
-
-
-class Undecided(SmallResNet):
-    """What is computed depends on the data: it cannot be traced."""
-
-    def forward(self, X):
-        return super().forward(X) if X.sum() > 0 else super().forward(-X)
-
-
 def network(backbone, trainable):
     torch.manual_seed(0)
     made = build_network(backbone(), "linear", 3, torch.randn(2, 1, 6, 6))
@@ -54,13 +38,11 @@ def network(backbone, trainable):
     return made.train()
 
 
-@pytest.mark.parametrize("trainable", ["head", 1, 2, 3])
-def test_the_halves_are_the_whole(trainable):
-    whole = network(SmallResNet, trainable)
+def test_the_halves_are_the_whole():
+    whole = network(SmallResNet, "head")
     cut, X = cut_network(whole), torch.randn(5, 1, 6, 6)
     with torch.no_grad():
-        features = cut.frozen.eval()(X)
-        whole.train()
+        features = cut.frozen(X)
         torch.testing.assert_close(cut.live(features), whole(X))
         cut.live.eval()
         torch.testing.assert_close(cut.live(features), whole(X))
@@ -70,42 +52,37 @@ def test_the_halves_are_the_whole(trainable):
 
 
 def test_training_the_live_half_trains_the_network():
-    whole = network(SmallResNet, 1)
+    whole = network(SmallResNet, "head")
     cut, X = cut_network(whole), torch.randn(5, 1, 6, 6)
-    before = whole.backbone.third.conv.weight.clone()
+    before = whole.head.weight.clone()
     cut.live.train()
+    assert not whole.backbone.first.norm.training
     cut.live(cut.frozen(X)).sum().backward()
     torch.optim.SGD(cut.live.parameters(), 0.1).step()
-    assert not torch.equal(whole.backbone.third.conv.weight, before)
-    assert whole.backbone.third.norm.training
-    assert not whole.backbone.first.norm.training
+    assert not torch.equal(whole.head.weight, before)
 
 
-@pytest.mark.parametrize("backbone", [Branching, Undecided])
-def test_what_cannot_be_cut_stays_whole(backbone):
-    assert cut_network(network(backbone, 1)) is None
-    # With the head alone there is nothing to trace.
-    assert cut_network(network(backbone, "head")) is not None
+@pytest.mark.parametrize("trainable", ["all", 1])
+def test_nothing_is_cut_where_some_of_the_backbone_learns(trainable):
+    assert cut_network(network(SmallResNet, trainable)) is None
 
 
-def test_nothing_is_cut_where_everything_learns():
-    assert cut_network(network(SmallResNet, "all")) is None
+def test_a_backbone_without_weights_is_not_frozen_while_it_trains():
+    whole = network(lambda: nn.Sequential(nn.Dropout(0.5), nn.Flatten()), "all")
+    assert cut_network(whole) is None
+    assert cut_network(whole.eval()) is not None
 
 
-def test_what_is_random_is_not_frozen():
-    # Dropout in the forward pass of a backbone that is partly open, before the cut.
-    cut = cut_network(network(lambda: SmallResNet(drop=0.5), 1))
-    X = torch.randn(3, 1, 6, 6)
-    torch.testing.assert_close(cut.frozen(X), cut.frozen(X))
-    features = cut.frozen(X)
-    assert not torch.equal(cut.live(features), cut.live(features))
+def test_rows_that_depend_on_their_batch_are_not_kept():
+    norm = nn.BatchNorm2d(1, track_running_stats=False)
+    assert cut_network(network(lambda: norm, "head")) is None
 
 
 def test_the_fingerprint_tells_weights_structure_and_settings():
-    def frozen(trainable="head", seed=0):
+    def frozen(seed=0):
         torch.manual_seed(seed)
         made = build_network(SmallResNet(), "linear", 3, torch.randn(2, 1, 6, 6))
-        made.freeze(trainable)
+        made.freeze("head")
         return cut_network(made.train()).frozen
 
     same = fingerprint(frozen(), "cpu")
@@ -113,9 +90,8 @@ def test_the_fingerprint_tells_weights_structure_and_settings():
     others = [
         fingerprint(frozen(), "cuda"),
         fingerprint(frozen(seed=1), "cpu"),
-        fingerprint(frozen(trainable=1), "cpu"),
     ]
-    assert len({same, *others}) == 4
+    assert len({same, *others}) == 3
     moved = frozen()
     moved.backbone.first.norm.running_mean += 1e-3
     assert fingerprint(moved, "cpu") != same
@@ -160,8 +136,3 @@ def test_the_fingerprint_tells_attributes_buffers_code_and_hooks():
     ]
     assert len({fingerprint(module.eval()) for module in modules}) == len(modules)
     assert fingerprint(Scaled(1.0).eval()) == fingerprint(Scaled(1.0).eval())
-
-
-def test_the_fingerprint_of_a_traced_half_is_that_of_its_copy():
-    halves = [cut_network(network(SmallResNet, 1)).frozen for _ in range(2)]
-    assert fingerprint(halves[0]) == fingerprint(halves[1])
