@@ -47,20 +47,18 @@ def data():
 SETTINGS = {"max_epochs": 8, "batch_size": 16, "random_state": 0, "device": "cpu"}
 
 
-@pytest.mark.parametrize("trainable", ["head", 1, 2])
 @pytest.mark.parametrize("validation_fraction", [None, 0.2])
-def test_epochs_on_kept_features_are_epochs(
-    data, trainable, validation_fraction, monkeypatch
-):
+def test_epochs_on_kept_features_are_epochs(data, validation_fraction, monkeypatch):
     X, y = data
     model = FineTunedClassifier(
         backbone(),
-        trainable=trainable,
+        trainable="head",
         validation_fraction=validation_fraction,
         l2_sp=0.1,
         **SETTINGS,
     )
     kept = model.fit(X, y).predict_proba(X)
+    assert module.shared_cache.n_bytes > 0
     monkeypatch.setattr(module, "cut_network", lambda network: None)
     whole = model.fit(X, y).predict_proba(X)
     assert_allclose(kept, whole, rtol=1e-9)
@@ -73,10 +71,9 @@ def test_everything_learns_and_nothing_is_kept(data):
     assert module.shared_cache.n_bytes == 0
 
 
-@pytest.mark.parametrize("trainable", ["head"])
-def test_a_search_passes_each_row_once(data, trainable):
+def test_a_search_passes_each_row_once(data):
     X, y = data
-    model = FineTunedClassifier(backbone(), trainable=trainable, **SETTINGS)
+    model = FineTunedClassifier(backbone(), trainable="head", **SETTINGS)
     grid = {"head": ["linear", (4,)], "lr": [0.001, 0.01, 0.1]}
     search = GridSearchCV(model, grid, cv=3).fit(X, y)
     search.predict(X)
