@@ -35,6 +35,7 @@ __all__ = [
 
 KERNELS = ("linear", "rbf", "laplacian", "poly", "cosine")
 _BLOCK_BYTES = 64 * 2**20
+_WITHOUT_WIDTH = ("primal", "linear", "cosine")
 _MEDIAN_ROWS = 1000
 
 
@@ -81,7 +82,7 @@ def resolve_gamma(gamma, X, *, kernel="rbf"):
     X : {array-like, sparse matrix} of shape (n_samples, n_features)
         The rows that "median" looks at.
     kernel : str or callable, default="rbf"
-        Which distance "median" means.
+        Which distance "median" means. Kernels without a width get 1 / n_features.
 
     Returns
     -------
@@ -89,10 +90,10 @@ def resolve_gamma(gamma, X, *, kernel="rbf"):
     """
     default = 1.0 / X.shape[1]
     check_number("gamma", gamma, low=0, low_open=True, also=("median", None))
-    if gamma is None:
-        return default
-    if not isinstance(gamma, str):
+    if gamma is not None and not isinstance(gamma, str):
         return float(gamma)
+    if gamma is None or (isinstance(kernel, str) and kernel in _WITHOUT_WIDTH):
+        return default
     rows = X[content_subsample(X, _MEDIAN_ROWS, 0)]
     if kernel == "laplacian":
         dense = rows.toarray() if sparse.issparse(rows) else rows

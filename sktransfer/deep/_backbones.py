@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+from fnmatch import fnmatchcase
 from numbers import Integral
 
 import torch
@@ -71,10 +72,16 @@ class Network(nn.Module):
         super().__init__()
         self.backbone, self.head = backbone, head
         self.frozen = []
+        # A term of the loss may look at what lies below the head.
+        self.keeps, self.kept = False, None
 
     def forward(self, X):
         """Return the scores of the head."""
-        return self.head(flat_features(self.backbone(X)))
+        maps = self.backbone(X)
+        features = flat_features(maps)
+        if self.keeps:
+            self.kept = maps, features
+        return self.head(features)
 
     def train(self, mode=True):
         """Set the mode of what is not frozen."""
@@ -90,33 +97,71 @@ class Network(nn.Module):
             parameter.requires_grad_(True)
 
     def freeze(self, trainable):
-        """Let the head ("head"), the last k blocks too, or everything ("all") learn."""
+        """Let the head alone learn, or some of the backbone too.
+
+        Parameters
+        ----------
+        trainable : "head", "all", int or sequence of str
+            "all": everything; k: the last k blocks; patterns of names: the parameters
+            of the backbone that match one of them.
+        """
         self.unfreeze()
-        if trainable == "all":
+        if isinstance(trainable, str) and trainable == "all":
             return
+        kept = {id(p) for p in self._chosen(trainable)}
+        for parameter in self.backbone.parameters():
+            parameter.requires_grad_(id(parameter) in kept)
+        # What holds nothing that learns is frozen; its mode stays as it is. So is what
+        # has no parameters, dropout for example, unless it is part of an open block.
+        alive = self._open_modules(trainable)
+        self.frozen = [m for m in self.backbone.modules() if id(m) not in alive]
+
+    def _chosen(self, trainable):
+        """Return the parameters of the backbone that learn."""
+        if isinstance(trainable, Integral) or isinstance(trainable, str):
+            return [p for block in self._open(trainable) for p in block.parameters()]
+        named = list(self.backbone.named_parameters())
+        for pattern in trainable:
+            if not any(fnmatchcase(name, pattern) for name, _ in named):
+                raise ValueError(
+                    f"trainable: no parameter of the backbone matches {pattern!r}. "
+                    f"There are {', '.join(_abridged([name for name, _ in named]))}."
+                )
+        return [p for n, p in named if any(fnmatchcase(n, each) for each in trainable)]
+
+    def _open(self, trainable):
+        """Return the last k blocks."""
         blocks = blocks_of(self.backbone)
-        n_open = 0 if trainable == "head" else trainable
+        n_open = 0 if isinstance(trainable, str) else trainable
         if n_open > len(blocks):
             raise ValueError(
                 f"trainable={n_open} asks for more blocks than the backbone has: "
                 f"{len(blocks)}. Use 'all' to train all of it."
             )
-        open_blocks = blocks[len(blocks) - n_open :]
-        kept = {id(p) for block in open_blocks for p in block.parameters()}
-        open_modules = {id(m) for block in open_blocks for m in block.modules()}
-        for parameter in self.backbone.parameters():
-            parameter.requires_grad_(id(parameter) in kept)
-        # A container of an open block must stay as it is; its frozen parts are listed.
-        holders = {
+        return blocks[len(blocks) - n_open :]
+
+    def _open_modules(self, trainable):
+        """Return the ids of modules that follow the mode: open ones and their holders.
+
+        A container of an open block must stay as it is; its frozen parts are listed.
+        """
+        if isinstance(trainable, Integral) or isinstance(trainable, str):
+            inner = {id(m) for block in self._open(trainable) for m in block.modules()}
+        else:
+            inner = {
+                id(m)
+                for m in self.backbone.modules()
+                if any(p.requires_grad for p in m.parameters(recurse=False))
+            }
+        return {
             id(m)
             for m in self.backbone.modules()
-            if any(id(part) in open_modules for part in m.modules())
+            if any(id(part) in inner for part in m.modules())
         }
-        self.frozen = [m for m in self.backbone.modules() if id(m) not in holders]
 
-    def freezable(self):
-        """Parameters of the backbone that learn."""
-        return [p for p in self.backbone.parameters() if p.requires_grad]
+
+def _abridged(names, most=8):
+    return names if len(names) <= most else [*names[:most], f"… ({len(names)} in all)"]
 
 
 def blocks_of(backbone):
@@ -129,7 +174,7 @@ def blocks_of(backbone):
     return children or [backbone]
 
 
-def build_network(backbone, head, n_outputs, sample):
+def build_network(backbone, head, n_outputs, sample, *, peft=None, is_loaded=False):
     """Join backbone and head; the number of features is found by a dry run.
 
     Parameters
@@ -142,27 +187,42 @@ def build_network(backbone, head, n_outputs, sample):
         Outputs of the head.
     sample : torch.Tensor
         A few rows.
+    peft : str, object or None, default=None
+        Adapters, as `add_adapters` takes them.
+    is_loaded : bool, default=False
+        Whether the function gives a pretrained backbone, whose type is kept.
 
     Returns
     -------
     Network
     """
     made = build_backbone(backbone, sample)
+    whole = not sample.is_floating_point()
     dtype = next((p.dtype for p in made.parameters() if p.is_floating_point()), None)
-    if dtype is None or not isinstance(backbone, nn.Module):
-        dtype = sample.dtype
+    if dtype is None or not (whole or is_loaded or isinstance(backbone, nn.Module)):
+        dtype = torch.float32 if whole else sample.dtype
         made = made.to(dtype)
-    was_training = made.training
-    made.eval()
+    n_features = _count_features(made, sample if whole else sample.to(dtype))
+    if peft is not None:
+        from sktransfer.deep._adapters import add_adapters
+
+        made = add_adapters(made, peft)
+    return Network(made, build_head(head, n_features, n_outputs).to(dtype))
+
+
+def _count_features(backbone, sample):
+    """Return the number of features by a dry run that changes nothing."""
+    was_training = backbone.training
+    backbone.eval()
     try:
         with torch.no_grad():
-            n_features = flat_features(made(sample.to(dtype))).shape[1]
+            return flat_features(backbone(sample)).shape[1]
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"The backbone cannot take rows of shape {tuple(sample.shape[1:])}: {error}"
         ) from error
-    made.train(was_training)
-    return Network(made, build_head(head, n_features, n_outputs).to(dtype))
+    finally:
+        backbone.train(was_training)
 
 
 def build_head(head, n_features, n_outputs):

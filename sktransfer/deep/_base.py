@@ -1,13 +1,14 @@
 """What the fine-tuned estimators share: domains, phases, prediction."""
 
 import copy
+import dataclasses
+import os
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
+from sklearn.base import BaseEstimator, clone
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sktransfer._compat import (
@@ -16,24 +17,34 @@ from sktransfer._compat import (
     check_sample_weight,
 )
 from sktransfer._domains import resolve_domains
-from sktransfer._validation import check_choice, check_integer, check_number
+from sktransfer.deep._backbone_registry import load_backbone
 from sktransfer.deep._backbones import build_network
+from sktransfer.deep._content_order import content_order
 from sktransfer.deep._device import resolve_device, seeded
+from sktransfer.deep._fine_tuning_checks import check_fine_tuning
 from sktransfer.deep._frozen_features import frozen_features, outputs_of
+from sktransfer.deep._held_rows import split_rows
+from sktransfer.deep._interrupts import keeping_state
+from sktransfer.deep._out_of_memory import explain_out_of_memory
 from sktransfer.deep._persistence import load_estimator, save_estimator
+from sktransfer.deep._rows_in import check_rows, n_rows_of, take_rows
 from sktransfer.deep._training import Bridge, Phase, Rows, moments_of, train
 
 __all__ = ["BaseFineTuned"]
 
 _DOMAIN = {"sample_domain": True}
+_IN_ALL_PHASES = ("lr", "batch_size", "optimizer", "weight_decay", "schedule", "warmup")
+_IN_ALL_PHASES += ("clip_norm", "accumulate", "augment", "patience", "verbose")
+_IN_THE_SECOND = ("backbone_lr", "layer_decay", "l2_sp", "trainable")
+_IN_THE_SECOND += ("unfreeze_every", "regularizer")
 
 
 class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
     """Pretrain on the source, fine-tune on the target, by composition over skorch.
 
     A concrete estimator writes `__init__`, ``_encode(y, labels, weight, reset)``
-    (targets as the criterion wants them), its inverse ``_decode``, ``_n_outputs()``,
-    ``_class_weights(y, weight)`` and its predictions.
+    (targets as the loss wants them), its inverse ``_decode``, ``_n_outputs()``,
+    ``_class_weights(y, weight)``, ``_loss()`` and its predictions.
     """
 
     __metadata_request__fit = _DOMAIN
@@ -41,58 +52,35 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
     __metadata_request__predict = _DOMAIN
     __metadata_request__score = _DOMAIN
 
-    def _check_params(self):
-        check_choice("pretrain", self.pretrain, ("auto", True, False))
-        if not (isinstance(self.trainable, str) and self.trainable in ("all", "head")):
-            if isinstance(self.trainable, str):
-                check_choice("trainable", self.trainable, ("all", "head"))
-            check_integer("trainable", self.trainable, low=1)
-        check_number("lr", self.lr, low=0, low_open=True)
-        check_number("backbone_lr", self.backbone_lr, low=0, also=(None,))
-        for name in ("l2_sp", "weight_decay", "source_weight"):
-            check_number(name, getattr(self, name), low=0)
-        for name in ("max_epochs", "pretrain_epochs", "batch_size", "patience"):
-            check_integer(name, getattr(self, name), low=1)
-        check_number(
-            "validation_fraction",
-            self.validation_fraction,
-            low=0,
-            high=1,
-            low_open=True,
-            high_open=True,
-            also=(None,),
-        )
-        check_choice("optimizer", self.optimizer, ("adamw", "sgd"))
-        check_choice("mixed_precision", self.mixed_precision, ("auto", True, False))
+    @property
+    def _is_named(self):
+        return isinstance(self.backbone, str | os.PathLike)
 
-    def _check_X(self, X, *, reset):
-        X = validate_data(
-            self, X, reset=reset, dtype=[np.float64, np.float32], allow_nd=True
-        )
-        if reset:
-            if X.ndim not in (2, 4) and self.backbone is None:
-                raise ValueError(
-                    "The default backbones take rows of numbers (2-D) or images (4-D: "
-                    f"rows, channels, height, width), got {X.ndim}-D. Pass a backbone."
-                )
+    def _load_backbone(self, X):
+        """Load a backbone by its name, and what prepares its rows."""
+        found = load_backbone(self.backbone)
+        self._module = found.module
+        self._named = dataclasses.replace(found, module=None)
+        self.preprocessor_ = None
+        if found.preprocessor is not None:
+            self.preprocessor_ = clone(found.preprocessor).fit(X)
+
+    def _loaded_module(self):
+        return self.__dict__.pop("_module")
+
+    def _as_numbers(self, X, *, reset):
+        """Return rows as the network takes them, but for their type."""
+        if self._is_named and self.preprocessor_ is not None:
+            X = self.preprocessor_.transform(X)
             self.input_shape_ = tuple(X.shape[1:])
-        elif tuple(X.shape[1:]) != self.input_shape_:
-            raise ValueError(
-                f"{type(self).__name__} was fitted on rows of shape "
-                f"{self.input_shape_}, got {tuple(X.shape[1:])}."
-            )
-        return X
+            return X
+        return check_rows(self, X, reset=reset)
 
-    def _resolve(self, X, y, sample_domain):
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
+    def _resolve(self, n_rows, y, sample_domain):
         domains = resolve_domains(
-            self._check_y(y),
+            y,
             sample_domain,
-            len(X),
+            n_rows,
             unlabeled=self.unlabeled,
             regression=self._regression,
         )
@@ -104,30 +92,38 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         return domains
 
     def _prepare(self, X, y, sample_domain, sample_weight, *, reset=True):
-        """Validate; return the labelled rows in content order, and which are target."""
-        self._check_params()
-        X = self._check_X(X, reset=reset)
-        domains = self._resolve(X, y, sample_domain)
+        """Validate; return the labelled rows, which are target, and all labels."""
+        check_fine_tuning(self)
+        if y is None:
+            raise ValueError(
+                f"{type(self).__name__} requires y to be passed, but the target y is "
+                "None."
+            )
+        if not self._is_named:
+            X = self._as_numbers(X, reset=reset)
+        n_rows = n_rows_of(X)
         y = self._check_y(y)
+        domains = self._resolve(n_rows, y, sample_domain)
+        used = domains.labeled.copy()
         if sample_weight is not None:
-            sample_weight = check_sample_weight(sample_weight, X, dtype=np.float64)
+            sample_weight = check_sample_weight(
+                sample_weight, np.empty((n_rows, 1)), dtype=np.float64
+            )
             if sample_weight[domains.labeled].min() < 0:
                 raise ValueError("Negative values in data passed to `sample_weight`.")
             if not sample_weight[domains.labeled].any():
                 raise ValueError(
                     "Sample weights must contain at least one non-zero number."
                 )
-        used = domains.labeled.copy()
-        if sample_weight is not None:
             used &= sample_weight > 0
         rows = np.flatnonzero(used)
         weight = np.ones(len(rows)) if sample_weight is None else sample_weight[rows]
-        return X[rows], y[rows], weight, domains.is_target[rows], y[domains.labeled]
-
-    def _ordered(self, X, y, weight, is_target):
-        # Batches must not depend on the order in which the rows came.
-        order = np.lexsort((weight, y, is_target, _projection(X)))
-        return X[order], y[order], weight[order], is_target[order]
+        X = take_rows(X, rows)
+        if self._is_named:
+            if reset:
+                self._load_backbone(X)
+            X = self._as_numbers(X, reset=reset)
+        return X, y[rows], weight, domains.is_target[rows], y[domains.labeled]
 
     def _fit(self, X, y, sample_domain, sample_weight):
         resumed = self.warm_start and hasattr(self, "network_")
@@ -135,13 +131,14 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             X, y, sample_domain, sample_weight, reset=not resumed
         )
         y = self._encode(y, labels, weight, reset=not resumed)
-        X, y, weight, is_target = self._ordered(X, y, weight, is_target)
+        order = content_order(X, y, weight, is_target)
+        X, y, weight, is_target = X[order], y[order], weight[order], is_target[order]
         device = resolve_device(self.device)
         self.device_ = str(device)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
         labels = self._decode(y)
         context = begin_fit(self, X, labels, n_tasks=None)
-        with seeded(seed, device):
+        with seeded(seed, device), keeping_state(self, resumed):
             if not resumed:
                 self.network_ = self._build(X[:2])
             X = self._cast(X)
@@ -149,22 +146,34 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             self.__dict__.pop("_moments", None)
             bridge = Bridge(self, context, X, labels)
             self._run_phases(X, y, weight, is_target, seed, resumed, bridge)
-        self.network_.eval()
-        self.n_iter_ = len(self.history_)
         context.call_on_fit_task_end(**bridge.told())
         return self
 
-    def _build(self, X):
+    def _build(self, X, *, adapted=True):
+        """Return a new network; whole numbers stay whole if the backbone takes them."""
+        given = self._loaded_module if self._is_named else self.backbone
         sample = torch.from_numpy(np.array(X))
-        return build_network(self.backbone, self.head, self._n_outputs(), sample)
+        peft = self.peft if adapted else None
+        settings = {"peft": peft, "is_loaded": self._is_named}
+        parts = (self.head, self._n_outputs())
+        try:
+            network = build_network(given, *parts, sample, **settings)
+        except ValueError:
+            if self._is_named or sample.is_floating_point():
+                raise
+            sample = sample.to(torch.float64)
+            network = build_network(given, *parts, sample, **settings)
+        dtype = next(network.head.parameters()).dtype
+        whole = not sample.is_floating_point()
+        self.input_dtype_ = "int64" if whole else str(dtype).removeprefix("torch.")
+        return network
 
     def _cast(self, X):
-        dtype = next(self.network_.head.parameters()).dtype
-        return X.astype(str(dtype).removeprefix("torch."), copy=False)
+        return X.astype(self.input_dtype_, copy=False)
 
     def _pretrains(self):
         """Whether a new network has a first phase, in which all of it learns."""
-        given = isinstance(self.backbone, nn.Module)
+        given = isinstance(self.backbone, nn.Module) or self._is_named
         return not given if self.pretrain == "auto" else self.pretrain
 
     def _run_phases(self, X, y, weight, is_target, seed, resumed, bridge):
@@ -184,71 +193,55 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             self._train(rows, "pretrain", self.pretrain_epochs, valid, bridge)
         else:
             self.network_.freeze(self.trainable)
-            self._train(rows, "fine-tune", self.max_epochs, valid, bridge)
+            self._train(
+                rows, "fine-tune", self.max_epochs, valid, bridge, pretrain or resumed
+            )
 
     def _rows(self, X, y, weight, mask):
         X, y, weight = X[mask], y[mask], weight[mask]
         return Rows(X, y, weight * self._class_weights(y, weight))
 
     def _split(self, rows, is_target, seed):
-        """Set target rows aside for early stopping; all rows if none is target."""
-        if self.validation_fraction is None:
-            return rows, None
-        pool = np.flatnonzero(is_target) if is_target.any() else np.arange(len(rows.y))
-        try:
-            _, held = train_test_split(
-                pool,
-                test_size=self.validation_fraction,
-                random_state=seed,
-                stratify=None if self._regression else rows.y[pool],
-            )
-        except ValueError as error:
-            raise ValueError(
-                f"validation_fraction={self.validation_fraction} cannot be set aside "
-                f"from {len(pool)} rows: {error} Raise it, label more target rows, or "
-                "leave it None."
-            ) from error
-        kept = np.setdiff1d(np.arange(len(rows.y)), held)
-        part = [
-            Rows(rows.X[index], rows.y[index], rows.weight[index])
-            for index in (kept, np.sort(held))
-        ]
-        return part[0], part[1]
+        by_class = not self._regression and rows.y.ndim == 1
+        return split_rows(
+            rows, is_target, self.validation_fraction, seed, by_class=by_class
+        )
 
-    def _phase(self, name, max_epochs, is_first):
+    def _phase(self, name, max_epochs, *, is_first, has_source_head=False):
+        names = _IN_ALL_PHASES if is_first else _IN_ALL_PHASES + _IN_THE_SECOND
         return Phase(
             name=name,
             max_epochs=max_epochs,
-            lr=self.lr,
-            backbone_lr=None if is_first else self.backbone_lr,
-            batch_size=self.batch_size,
-            optimizer=self.optimizer,
-            weight_decay=self.weight_decay,
-            l2_sp=0.0 if is_first else self.l2_sp,
-            patience=self.patience,
-            verbose=self.verbose,
+            has_source_head=has_source_head,
             mixed_precision=self.mixed_precision in ("auto", True),
+            **{name: getattr(self, name) for name in names},
         )
 
-    def _train(self, rows, name, max_epochs, valid, bridge):
-        network = self.network_.train()
-        if name != "pretrain":
+    def _train(self, rows, name, max_epochs, valid, bridge, has_source_head=False):
+        network, is_first = self.network_.train(), name == "pretrain"
+        if not is_first:
             network, rows, valid = self._on_features(rows, valid)
-        _, history = train(
+        phase = self._phase(
+            name, max_epochs, is_first=is_first, has_source_head=has_source_head
+        )
+        train(
             network,
             rows,
-            self._phase(name, max_epochs, name == "pretrain"),
-            criterion=self._criterion,
+            phase,
+            self.history_,
+            loss=self._loss(),
             device=resolve_device(self.device),
             valid=valid,
             bridge=bridge,
         )
-        self.history_ += history
 
     def _on_features(self, rows, valid):
         """Return the network that learns, and rows as what is frozen makes of them."""
         parts = [rows] if valid is None else [rows, valid]
-        live, features = self._frozen_features(*(part.X for part in parts))
+        looks_inside = self.augment is not None or self.regularizer is not None
+        live, features = None, None
+        if not looks_inside:
+            live, features = self._frozen_features(*(part.X for part in parts))
         if features is None:
             return self.network_, rows, valid
         parts = [
@@ -258,32 +251,35 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         return live, parts[0], parts[1] if len(parts) > 1 else None
 
     def _frozen_features(self, *arrays):
-        return frozen_features(
-            self.network_,
-            arrays,
-            device=resolve_device(self.device),
-            mixed_precision=self.mixed_precision in ("auto", True),
-            batch_size=self._batch_rows(arrays[0]),
-            memory=self.memory,
-        )
+        device, size = resolve_device(self.device), self._batch_rows(arrays[0])
+        with explain_out_of_memory(size, device):
+            return frozen_features(
+                self.network_,
+                arrays,
+                device=device,
+                mixed_precision=self.mixed_precision in ("auto", True),
+                batch_size=size,
+                memory=self.memory,
+            )
 
     def _batch_rows(self, X):
         """Rows of a forward pass: many where they are short."""
-        return 1024 if X.ndim == 2 else self.batch_size
+        return 1024 if X.ndim == 2 and X.dtype.kind == "f" else self.batch_size
 
     def _train_one_epoch(self, rows, is_first):
         """Go on with the optimizer where the last call of `partial_fit` left it."""
         optimizer, moments = getattr(self, "_moments", (None, None))
-        net, history = train(
+        phase = self._phase("partial-fit", 1, is_first=is_first)
+        net = train(
             self.network_,
             rows,
-            self._phase("partial-fit", 1, is_first),
-            criterion=self._criterion,
+            dataclasses.replace(phase, schedule="constant", warmup=0.0),
+            self.history_,
+            loss=self._loss(),
             device=resolve_device(self.device),
             moments=moments if optimizer == self.optimizer else None,
         )
         self._moments = self.optimizer, moments_of(net.optimizer_)
-        self.history_ += history
 
     def _partial_fit(self, X, y, sample_domain, sample_weight, labels):
         first = not hasattr(self, "network_")
@@ -291,7 +287,8 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             X, y, sample_domain, sample_weight, reset=first
         )
         y = self._encode(y, known if labels is None else labels, weight, reset=first)
-        X, y, weight, is_target = self._ordered(X, y, weight, is_target)
+        order = content_order(X, y, weight, is_target)
+        X, y, weight, is_target = X[order], y[order], weight[order], is_target[order]
         device = resolve_device(self.device)
         self.device_ = str(device)
         if first:
@@ -317,15 +314,17 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
     def _forward(self, X):
         """Return the outputs of the head for all rows, batch by batch."""
         check_is_fitted(self, "network_")
-        X = self._cast(self._check_X(X, reset=False))
+        X = self._cast(self._as_numbers(X, reset=False))
         device = resolve_device(self.device)
         network = self.network_.to(device).eval()
         live, features = self._frozen_features(X)
         if features is not None:
             network, X = live.to(device).eval(), features[0]
-        mixed = self.mixed_precision in ("auto", True)
-        size = self._batch_rows(X)
-        outputs = outputs_of(network, X, device, mixed_precision=mixed, batch_size=size)
+        mixed, size = self.mixed_precision in ("auto", True), self._batch_rows(X)
+        with explain_out_of_memory(size, device):
+            outputs = outputs_of(
+                network, X, device, mixed_precision=mixed, batch_size=size
+            )
         return outputs.astype(np.float64)
 
     def __getstate__(self):
@@ -362,8 +361,9 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         path : str or path-like
             The folder.
         backbone : nn.Module or callable, default=None
-            The backbone that was used, if it was not a default one: a module cannot be
-            written without pickle. Its weights are replaced by the saved ones.
+            The backbone that was used, if it was a module or function of your own: a
+            module cannot be written without pickle. Its weights are replaced by the
+            saved ones.
 
         Returns
         -------
@@ -376,14 +376,3 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = False
         return tags
-
-
-def _projection(X):
-    """Return a number for each row that depends on its content alone.
-
-    The last digits of a product depend on where in X the row stands, hence the
-    rounding, relative to the largest.
-    """
-    flat = X.reshape(len(X), -1).astype(np.float64, copy=False)
-    values = flat @ np.random.RandomState(0).normal(size=flat.shape[1])
-    return np.round(values / max(np.abs(values).max(), np.finfo(float).tiny), 12)

@@ -2,7 +2,13 @@
 
 import numpy as np
 
-__all__ = ["check_no_float_marker", "plain_labels"]
+__all__ = [
+    "check_indicator",
+    "check_no_float_marker",
+    "class_codes",
+    "is_indicator",
+    "plain_labels",
+]
 
 
 def plain_labels(labels):
@@ -10,6 +16,35 @@ def plain_labels(labels):
     if labels.dtype.kind != "O" or all(isinstance(v, str) for v in labels):
         return labels
     return np.array(labels.tolist())
+
+
+def class_codes(y, classes):
+    """Return the positions of labels among the sorted classes."""
+    unknown = ~np.isin(y, classes)
+    if unknown.any():
+        first = y[unknown].tolist()[0]
+        raise ValueError(
+            f"y holds the label {first!r}, which is not among the classes "
+            f"{classes.tolist()}. Name all classes in the first call: "
+            "partial_fit(X, y, classes=...)."
+        )
+    return np.searchsorted(classes, y).astype(np.int64)
+
+
+def is_indicator(y):
+    """Whether y has several columns: several labels a row."""
+    return y.ndim == 2 and y.shape[1] > 1
+
+
+def check_indicator(y):
+    """Return several labels a row as floats; raise unless they are 0 and 1."""
+    known = np.isin(y, [0, 1])
+    if not known.all():
+        raise ValueError(
+            "y has several columns, so it must hold 0 or 1 for each label and row, got "
+            f"{y[~known].tolist()[0]!r}. Unlabelled rows hold -1 in all columns."
+        )
+    return y.astype(np.float64)
 
 
 def check_no_float_marker(labels):

@@ -1,23 +1,27 @@
 import numpy as np
-from scipy.special import log_softmax, softmax
 from sklearn.base import ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import column_or_1d
-from torch import nn
 
 from sktransfer._compat import with_callbacks
 from sktransfer._domains import label_array
+from sktransfer._validation import check_number
 from sktransfer.deep._base import BaseFineTuned
-from sktransfer.deep._class_labels import check_no_float_marker, plain_labels
+from sktransfer.deep._class_labels import (
+    check_indicator,
+    check_no_float_marker,
+    class_codes,
+    is_indicator,
+    plain_labels,
+)
+from sktransfer.deep._class_predictions import ClassPredictions
+from sktransfer.deep._losses import BinaryCrossEntropy, CrossEntropy
 
 __all__ = ["FineTunedClassifier"]
 
-_DOMAIN = {"sample_domain": True}
 
-
-class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
+class FineTunedClassifier(ClassPredictions, ClassifierMixin, BaseFineTuned):
     r"""Classifier by a network trained on the source and fine-tuned on the target.
 
     Phase one trains the whole network on the labelled source rows, unless `backbone`
@@ -37,28 +41,49 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
 
     Parameters
     ----------
-    backbone : nn.Module, callable or None, default=None
-        The part that gives features. A module is taken as pretrained and deep-copied;
-        it is never changed. A function or class is called to make a new one, with
-        ``n_features`` if it takes that. None: two hidden layers for rows of numbers, a
-        small convolutional network for images.
+    backbone : str, path-like, nn.Module, callable or None, default=None
+        The part that gives features. A name ("torchvision:resnet18",
+        "hf:bert-base-uncased", "timm:vit_tiny_patch16_224", or a prefix of
+        `register_backbone`) or a local folder is loaded with its weights, and prepares
+        X itself: images, sentences or sounds. A module is taken as pretrained and
+        deep-copied; it is never changed. A function or class is called to make a new
+        one, with ``n_features`` if it takes that. None: two hidden layers for rows of
+        numbers, a small convolutional network for images.
     head : "linear" or tuple of int, default="linear"
         What is put on the backbone: one linear layer, or hidden layers of these sizes
         before it. Image features are averaged over the pixels first.
-    trainable : "all", "head" or int, default="all"
-        What learns in the second phase: everything, the head alone, or the head and
-        the last k blocks of the backbone. What is frozen stays in evaluation mode,
-        batch normalisation included.
+    trainable : "all", "head", int or list of str, default="all"
+        What learns in the second phase: everything, the head alone, the head and the
+        last k blocks of the backbone, or the head and the parameters of the backbone
+        whose names match one of the patterns (["layer4.*", "*.bias"]). What is frozen
+        stays in evaluation mode, batch normalisation included.
+    peft : "lora", peft config or None, default=None
+        Adapters (peft) that learn in place of the backbone's own weights.
     pretrain : "auto" or bool, default="auto"
         Whether there is a first phase on the labelled source rows, in which everything
-        learns. "auto": unless `backbone` is a module.
+        learns. "auto": unless `backbone` comes with its own weights.
     lr : float, default=0.005
         Learning rate.
     backbone_lr : float, default=None
         Learning rate of the backbone in the second phase; None: `lr`.
+    layer_decay : float, default=1.0
+        What the rate is multiplied with from each block of the backbone to the one
+        before it, in the second phase.
+    schedule : {"constant", "cosine", "linear"}, default="constant"
+        Course of the rates: the same in all steps of a phase, or falling to zero.
+    warmup : float, default=0.0
+        Share of the steps of a phase in which the rates rise from zero.
+    unfreeze_every : int, default=None
+        Epochs after which the next block of the backbone begins to learn in the second
+        phase, the last one first, until all that are `trainable` do. None: they learn
+        from the start.
     l2_sp : float, default=0.0
         Strength of the pull of the backbone toward the weights with which the second
         phase starts (L2-SP).
+    regularizer : Regularizer or None, default=None
+        A term of the second phase that keeps the network near the source's, or its
+        features well-behaved: `L2SP`, `DELTA`, `BSS`, `LWF`, `CoTuning`, `StochNorm`,
+        `BiTuning`.
     weight_decay : float, default=0.0
         Decay of all weights.
     source_weight : float, default=0.0
@@ -69,7 +94,16 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
     pretrain_epochs : int, default=50
         Epochs of the first phase.
     batch_size : int, default=64
-        Rows a step.
+        Rows of a batch.
+    accumulate : int, default=1
+        Batches whose gradients add up to one step, where more rows do not fit into
+        memory at once.
+    clip_norm : float, default=None
+        Largest norm of the gradient of a step. None: as it comes.
+    augment : callable, default=None
+        Called with the tensor of rows of each training batch, and returns a tensor of
+        as many rows: random crops, noise. It draws from torch's generator, which is
+        seeded by `random_state`.
     optimizer : {"adamw", "sgd"}, default="adamw"
         The optimizer.
     validation_fraction : float, default=None
@@ -79,9 +113,17 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         Epochs without progress before the early stop.
     class_weight : "balanced", dict or None, default=None
         Weights of the classes in the loss.
+    label_smoothing : float, default=0.0
+        Share of each row's target that is spread evenly over the classes.
     warm_start : bool, default=False
         Whether another call of `fit` goes on from the present weights, without a first
         phase.
+    on_interrupt : {"discard", "keep"}, default="discard"
+        What is left after Ctrl-C, which is raised in any case: nothing new, or the
+        network with the weights so far.
+    accelerator : accelerate.Accelerator, default=None
+        Spreads the batches over several devices, in processes that `accelerate launch`
+        starts; then `device` and `mixed_precision` are the accelerator's.
     device : str, default="auto"
         "auto" (CUDA, else MPS, else the CPU) or the name of a torch device.
     mixed_precision : "auto" or bool, default="auto"
@@ -102,15 +144,21 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
     network_ : nn.Module
         The trained network, with `backbone` and `head`.
     classes_ : ndarray of shape (n_classes,)
-        The classes, without the marker.
+        The classes, without the marker; with several labels a row, the columns of y.
+    multilabel_ : bool
+        Whether rows have several labels each.
     history_ : list of dict
         Phase, epoch and losses of each epoch.
     n_iter_ : int
         Number of epochs in all.
     device_ : str
         Where it was trained.
+    preprocessor_ : transformer or None
+        With a named backbone: what prepares X.
     input_shape_ : tuple
-        Shape of a row.
+        Shape of a row, once prepared.
+    input_dtype_ : str
+        Type of its entries.
     n_features_in_ : int
         Number of features seen in `fit` (channels for images).
     feature_names_in_ : ndarray of shape (n_features,)
@@ -150,11 +198,7 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
     True
     """
 
-    __metadata_request__predict_proba = _DOMAIN
-    __metadata_request__predict_log_proba = _DOMAIN
-    __metadata_request__decision_function = _DOMAIN
     _regression = False
-    _criterion = nn.CrossEntropyLoss
 
     def __init__(
         self,
@@ -162,20 +206,32 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         *,
         head="linear",
         trainable="all",
+        peft=None,
         pretrain="auto",
         lr=0.005,
         backbone_lr=None,
+        layer_decay=1.0,
+        schedule="constant",
+        warmup=0.0,
+        unfreeze_every=None,
         l2_sp=0.0,
+        regularizer=None,
         weight_decay=0.0,
         source_weight=0.0,
         max_epochs=50,
         pretrain_epochs=50,
         batch_size=64,
+        accumulate=1,
+        clip_norm=None,
+        augment=None,
         optimizer="adamw",
         validation_fraction=None,
         patience=10,
         class_weight=None,
+        label_smoothing=0.0,
         warm_start=False,
+        on_interrupt="discard",
+        accelerator=None,
         device="auto",
         mixed_precision="auto",
         memory=None,
@@ -186,20 +242,32 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         self.backbone = backbone
         self.head = head
         self.trainable = trainable
+        self.peft = peft
         self.pretrain = pretrain
         self.lr = lr
         self.backbone_lr = backbone_lr
+        self.layer_decay = layer_decay
+        self.schedule = schedule
+        self.warmup = warmup
+        self.unfreeze_every = unfreeze_every
         self.l2_sp = l2_sp
+        self.regularizer = regularizer
         self.weight_decay = weight_decay
         self.source_weight = source_weight
         self.max_epochs = max_epochs
         self.pretrain_epochs = pretrain_epochs
         self.batch_size = batch_size
+        self.accumulate = accumulate
+        self.clip_norm = clip_norm
+        self.augment = augment
         self.optimizer = optimizer
         self.validation_fraction = validation_fraction
         self.patience = patience
         self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
         self.warm_start = warm_start
+        self.on_interrupt = on_interrupt
+        self.accelerator = accelerator
         self.device = device
         self.mixed_precision = mixed_precision
         self.memory = memory
@@ -208,7 +276,8 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         self.unlabeled = unlabeled
 
     def _check_y(self, y):
-        return column_or_1d(label_array(y), warn=True)
+        y = label_array(y)
+        return y if is_indicator(y) else column_or_1d(y, warn=True)
 
     @with_callbacks
     def fit(self, X, y, *, sample_domain=None, sample_weight=None):
@@ -217,9 +286,11 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or of images
-            Source and target rows, in any order.
-        y : array-like of shape (n_samples,)
-            Labels; unlabelled rows (-1 or "") are not learned from.
+            Source and target rows, in any order; with a named backbone images,
+            sentences or sounds.
+        y : array-like of shape (n_samples,) or (n_samples, n_classes)
+            Labels; unlabelled rows (-1 or "") are not learned from. Several labels a
+            row: a column of 0 and 1 for each, -1 in all columns of unlabelled rows.
         sample_domain : array-like of shape (n_samples,), default=None
             Positive integers or "source", negative integers or "target". None: there
             is no labelled target row.
@@ -260,31 +331,46 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         return self._partial_fit(X, y, sample_domain, sample_weight, labels)
 
     def _encode(self, y, labels, weight, *, reset):
+        if reset:
+            self.multilabel_ = y.ndim == 2
+        if self.multilabel_ != (y.ndim == 2):
+            raise ValueError(
+                "y has one label a row in one call and several in another. Fit anew."
+            )
+        if self.multilabel_:
+            codes = check_indicator(y)
+            if reset:
+                self.classes_ = np.arange(y.shape[1])
+            return codes
         labels, y = plain_labels(labels), plain_labels(y)
         check_classification_targets(labels)
         if self.unlabeled is not None and labels.dtype.kind == "f":
             check_no_float_marker(labels)
         if reset:
             self.classes_ = np.unique(labels)
-        unknown = ~np.isin(y, self.classes_)
-        if unknown.any():
-            first = y[unknown].tolist()[0]
-            raise ValueError(
-                f"y holds the label {first!r}, which is not among the classes "
-                f"{self.classes_.tolist()}. Name all classes in the first call: "
-                "partial_fit(X, y, classes=...)."
-            )
-        return np.searchsorted(self.classes_, y).astype(np.int64)
+        return class_codes(y, self.classes_)
 
     def _decode(self, codes):
-        return self.classes_[codes]
+        return codes.astype(np.int64) if self.multilabel_ else self.classes_[codes]
 
     def _n_outputs(self):
         return len(self.classes_)
 
+    def _loss(self):
+        check_number(
+            "label_smoothing", self.label_smoothing, low=0, high=1, high_open=True
+        )
+        kind = BinaryCrossEntropy if self.multilabel_ else CrossEntropy
+        return kind(self.label_smoothing)
+
     def _class_weights(self, codes, weight):
         if self.class_weight is None:
             return np.ones(len(codes))
+        if self.multilabel_:
+            raise ValueError(
+                "`class_weight` weighs rows by their one label, and y has several. "
+                "Leave it None, or pass sample_weight."
+            )
         # A phase need not see every class: balance those that it sees.
         seen = np.unique(codes)
         if isinstance(self.class_weight, str):
@@ -297,92 +383,8 @@ class FineTunedClassifier(ClassifierMixin, BaseFineTuned):
         )
         return weights[codes]
 
-    def decision_function(self, X, *, sample_domain=None):
-        """Return the scores before the softmax; for two classes their difference.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Ignored: one network serves all domains.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Scores.
-        """
-        scores = self._forward(X)
-        return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
-
-    def predict_proba(self, X, *, sample_domain=None):
-        """Predict class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Ignored: one network serves all domains.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        return softmax(self._forward(X), axis=1)
-
-    def predict_log_proba(self, X, *, sample_domain=None):
-        """Predict logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Ignored: one network serves all domains.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Log-probabilities, in the order of `classes_`.
-        """
-        return log_softmax(self._forward(X), axis=1)
-
-    def predict(self, X, *, sample_domain=None):
-        """Predict classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Ignored: one network serves all domains.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Entries of `classes_`.
-        """
-        return self._decode(self._forward(X).argmax(axis=1))
-
-    def score(self, X, y, sample_weight=None, *, sample_domain=None):
-        """Return the accuracy.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows.
-        y : array-like of shape (n_samples,)
-            Their true labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Ignored: one network serves all domains.
-
-        Returns
-        -------
-        float
-            Share of rows predicted right.
-        """
-        return accuracy_score(y, self.predict(X), sample_weight=sample_weight)
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        tags.target_tags.multi_output = True
+        return tags

@@ -93,6 +93,7 @@ def outputs_of(module, X, device, *, mixed_precision, batch_size):
             batch = torch.from_numpy(np.array(X[start : start + batch_size]))
             found = module(batch.to(device))
             if found.dtype == torch.bfloat16:  # numpy has none
-                found = found.to(batch.dtype)
+                is_float = batch.is_floating_point()
+                found = found.to(batch.dtype if is_float else torch.float32)
             outputs.append(found.cpu())
     return torch.cat(outputs).numpy()

@@ -50,6 +50,11 @@ class _Live(nn.Module):
         # Not a submodule: it only sets the mode of what is frozen.
         object.__setattr__(self, "network", network)
 
+    @property
+    def backbone(self):
+        """What is frozen."""
+        return self.network.backbone
+
     def forward(self, X):
         """Return the scores of the head."""
         return self.head(X)
@@ -59,10 +64,6 @@ class _Live(nn.Module):
         self.training = mode
         self.network.train(mode)
         return self
-
-    def freezable(self):
-        """Parameters of the backbone that learn: none."""
-        return self.network.freezable()
 
 
 def cut_network(network):

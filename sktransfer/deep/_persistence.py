@@ -1,7 +1,11 @@
 """Save and load fitted estimators as safetensors and JSON: nothing is unpickled."""
 
+import copy
+import dataclasses
 import hashlib
 import json
+import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +13,21 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
+from sktransfer.deep._architectures import load_architecture, save_architecture
 from sktransfer.deep._device import seeded
 
 __all__ = ["load_estimator", "save_estimator"]
 
-_FORMAT = 1
+_FORMAT = 2
 _WEIGHTS, _HEAD = "weights.safetensors", "estimator.json"
+_ARCHITECTURE = "architecture"
+# Objects that only `fit` uses.
+_FOR_FIT = ("augment", "accelerator", "peft", "regularizer", "memory")
 _STATE = (
     "n_features_in_",
     "input_shape_",
+    "input_dtype_",
+    "multilabel_",
     "history_",
     "n_iter_",
     "y_mean_",
@@ -25,7 +35,7 @@ _STATE = (
     "classes_",
     "feature_names_in_",
 )
-_KEYS = {"format", "class", "given_backbone", "dtype", "params", "state", "sha256"}
+_KEYS = {"format", "class", "backbone", "params", "state", "sha256"}
 
 
 def _plain(value):
@@ -59,19 +69,23 @@ def save_estimator(estimator, path):
 
     path = Path(path)
     params = estimator.get_params(deep=False)
-    given = params.pop("backbone") is not None
+    backbone = params.pop("backbone")
+    kind = _kind_of(backbone, estimator)
+    if isinstance(params["memory"], os.PathLike):
+        params["memory"] = os.fspath(params["memory"])
     if not isinstance(params["random_state"], int | None):
         params["random_state"] = None  # a generator is not a setting
+    left_out = [k for k in _FOR_FIT if not isinstance(params[k], str | None)]
+    params.update(dict.fromkeys(left_out))
     state = {k: getattr(estimator, k) for k in _STATE if hasattr(estimator, k)}
-    dtype = next(estimator.network_.head.parameters()).dtype
-    weights = _packed(estimator.network_)
+    weights = _packed(plain_network(estimator.network_))
     head = {
         "format": _FORMAT,
         "class": type(estimator).__name__,
         "sktransfer": sktransfer.__version__,
         "sha256": hashlib.sha256(weights).hexdigest(),
-        "given_backbone": given,
-        "dtype": str(dtype).removeprefix("torch."),
+        "backbone": kind,
+        "name": os.fspath(backbone) if kind == "named" else None,
         "params": _plain(params),
         "state": {key: _plain(value) for key, value in state.items()},
     }
@@ -80,8 +94,35 @@ def save_estimator(estimator, path):
     except TypeError as error:
         raise ValueError(f"A parameter cannot be written as JSON: {error}.") from error
     path.mkdir(parents=True, exist_ok=True)
+    if kind == "named":
+        save_architecture(estimator._named, path / _ARCHITECTURE)
     (path / _WEIGHTS).write_bytes(weights)
     (path / _HEAD).write_text(text, encoding="utf-8")
+    if left_out:
+        warnings.warn(
+            f"{', '.join(left_out)} cannot be written without pickle and is None after "
+            "load. It does not change predictions; for another fit pass it by "
+            "set_params.",
+            UserWarning,
+            stacklevel=3,
+        )
+
+
+def _kind_of(backbone, estimator):
+    if backbone is None:
+        return "default"
+    return "named" if estimator._is_named else "given"
+
+
+def plain_network(network):
+    """Return the network, or a copy in which adapters are folded into the weights."""
+    from sktransfer.deep._adapters import adapter_parameters, merge_adapters
+
+    if not adapter_parameters(network.backbone):
+        return network
+    merged = copy.deepcopy(network)
+    merged.backbone = merge_adapters(merged.backbone)
+    return merged
 
 
 def _packed(network):
@@ -129,22 +170,16 @@ def load_estimator(cls, path, backbone):
         raise ValueError(
             f"{path} holds a {head['class']}. Load it with {head['class']}.load."
         )
-    if head["given_backbone"] and backbone is None:
-        raise ValueError(
-            f"{path} was saved with a backbone of your own, which is not in the file. "
-            "Pass it: load(path, backbone=...)."
-        )
-    if not head["given_backbone"] and backbone is not None:
-        raise ValueError(
-            f"{path} was saved with the default backbone; leave `backbone` out."
-        )
+    _check_backbone(head["backbone"], backbone, path)
     try:
         estimator = _with_state(cls, head, backbone)
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"{path} holds a damaged {_HEAD}: {error!r}") from error
-    sample = np.zeros((2, *estimator.input_shape_), dtype=head["dtype"])
+    if head["backbone"] == "named":
+        _load_named(estimator, path / _ARCHITECTURE)
+    sample = np.zeros((2, *estimator.input_shape_), dtype=estimator.input_dtype_)
     with seeded(0, torch.device("cpu")):
-        network = estimator._build(sample)
+        network = estimator._build(sample, adapted=False)
     try:
         network.load_state_dict(tensors)
     except RuntimeError as error:
@@ -155,11 +190,34 @@ def load_estimator(cls, path, backbone):
     return estimator
 
 
+def _check_backbone(kind, backbone, path):
+    if kind == "given" and backbone is None:
+        raise ValueError(
+            f"{path} was saved with a backbone of your own, which is not in the file. "
+            "Pass it: load(path, backbone=...)."
+        )
+    if kind != "given" and backbone is not None:
+        names = {"default": "the default backbone", "named": "a backbone by its name"}
+        raise ValueError(
+            f"{path} was saved with {names.get(kind, kind)}; leave `backbone` out."
+        )
+
+
+def _load_named(estimator, folder):
+    """Rebuild the architecture of a named backbone, without its weights."""
+    found = load_architecture(folder)
+    estimator._module = found.module
+    estimator._named = dataclasses.replace(found, module=None)
+    estimator.preprocessor_ = found.preprocessor
+
+
 def _with_state(cls, head, backbone):
     """Return the estimator without its network."""
     params = _restored(head["params"])
     if isinstance(params["head"], list):
         params["head"] = tuple(params["head"])
+    if head["backbone"] == "named":
+        backbone = head["name"]
     estimator = cls(backbone=backbone, **params)
     for name in _STATE:
         if name in head["state"]:

@@ -1,45 +1,21 @@
 """One phase of training: a skorch net over a network that is already built."""
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from skorch import NeuralNet
-from skorch.callbacks import Callback, EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
-from torch import nn
 
-from sktransfer.deep._device import autocast
+from sktransfer.deep._net import Net, StopTraining, WithTerm
+from sktransfer.deep._phase import Phase, Rows
+from sktransfer.deep._schedule import ScheduledRates
+from sktransfer.deep._unfreezing import Unfreezing
 
 __all__ = ["Bridge", "Phase", "Rows", "moments_of", "row_batch_size", "train"]
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Rows to learn from, in an order that depends on their content alone."""
-
-    X: np.ndarray
-    y: np.ndarray
-    weight: np.ndarray
-
-
-@dataclass(frozen=True)
-class Phase:
-    """How one phase of training goes."""
-
-    name: str
-    max_epochs: int
-    lr: float
-    backbone_lr: float | None
-    batch_size: int
-    optimizer: str
-    weight_decay: float
-    l2_sp: float
-    patience: int
-    verbose: int
-    mixed_precision: bool
 
 
 @dataclass(frozen=True)
@@ -60,65 +36,6 @@ class Bridge:
             "y": self.y,
             "reconstruction_attributes": network,
         }
-
-
-class _Net(NeuralNet):
-    """The loss is a weighted mean over all rows, estimated from a batch.
-
-    Weights have mean one over all rows, and a batch's sum is divided by the nominal
-    batch size: then the batches of an epoch add up to the gradient of the whole. With
-    the batch's own sum of weights as the divisor they would not.
-    """
-
-    def __init__(self, *args, l2_sp=0.0, mixed_precision=False, **kwargs):
-        self.l2_sp = l2_sp
-        self.mixed_precision = mixed_precision
-        self.stops = False
-        super().__init__(*args, **kwargs)
-
-    def notify(self, method_name, **cb_kwargs):
-        """Tell the callbacks, and stop once all of them have seen the epoch."""
-        super().notify(method_name, **cb_kwargs)
-        if method_name == "on_epoch_end" and self.stops:
-            raise _StopTraining
-
-    def remember_start(self):
-        """Keep the weights that L2-SP pulls toward."""
-        self.start_ = [p.detach().clone() for p in self.module_.freezable()]
-
-    def infer(self, x, **fit_params):
-        """Compute the outputs; the rows' weights stay outside."""
-        with autocast(torch.device(self.device), self.mixed_precision):
-            return super().infer(x["X"], **fit_params)
-
-    def get_loss(self, y_pred, y_true, X=None, training=False):
-        """Return a batch's share of the weighted mean loss over all rows."""
-        y_true = y_true.to(y_pred.device)
-        losses = self.criterion_(
-            y_pred.to(torch.promote_types(y_pred.dtype, torch.float32)), y_true
-        )
-        weight = X["w"].to(losses.device)
-        if not training:
-            return (weight * losses).mean()
-        loss = (weight * losses).sum() / self.batch_size
-        # A smaller last batch has a smaller share of the penalty too.
-        share = len(losses) / self.batch_size
-        return loss + share * self.penalty() if self.l2_sp else loss
-
-    def penalty(self):
-        """L2-SP: half the squared distance of the backbone from its start."""
-        distances = [
-            (now - start).square().sum()
-            for now, start in zip(self.module_.freezable(), self.start_, strict=True)
-        ]
-        return 0.5 * self.l2_sp * sum(distances) if distances else 0.0
-
-
-class _StopTraining(Exception):
-    """Ends a phase from inside a callback.
-
-    skorch does so by KeyboardInterrupt, which would also swallow the user's own.
-    """
 
 
 class _Patience(EarlyStopping):
@@ -158,14 +75,6 @@ class _Epochs(Callback):
             )
 
 
-class SquaredError(nn.Module):
-    """Squared error of each row."""
-
-    def forward(self, predicted, y):
-        """Return one loss for each row."""
-        return (predicted - y.reshape(predicted.shape)).square().flatten(1).mean(dim=1)
-
-
 def row_batch_size(n_rows, batch_size):
     """Return a batch size that leaves no batch of a single row.
 
@@ -192,9 +101,18 @@ def moments_of(optimizer):
 
 
 def train(
-    network, rows, phase, *, criterion, device, valid=None, bridge=None, moments=None
+    network,
+    rows,
+    phase,
+    history,
+    *,
+    loss,
+    device,
+    valid=None,
+    bridge=None,
+    moments=None,
 ):
-    """Train `network` in place; return the skorch net and what it recorded.
+    """Train `network` in place; return the skorch net, with the optimizer's state.
 
     Parameters
     ----------
@@ -204,7 +122,9 @@ def train(
         Training rows.
     phase : Phase
         How.
-    criterion : nn.Module class
+    history : list of dict
+        Gets one entry for each epoch, also where an error ends the phase.
+    loss : nn.Module
         Gives one loss for each row.
     device : torch.device
         Where.
@@ -217,12 +137,32 @@ def train(
 
     Returns
     -------
-    net : NeuralNet
-        With the optimizer's state.
-    history : list of dict
-        One entry for each epoch.
+    NeuralNet
     """
-    net = make_net(network, len(rows.y), phase, criterion, device, valid, bridge)
+    term = net = None
+    if phase.regularizer is not None:
+        term = phase.regularizer.start(
+            network.to(device),
+            rows,
+            device=device,
+            has_source_head=phase.has_source_head,
+        )
+    try:
+        network.keeps = term is not None
+        net = make_net(
+            network, rows, phase, WithTerm(loss, term), device, valid, bridge
+        )
+        _fit(net, rows, moments)
+    finally:
+        network.keeps, network.kept = False, None
+        if term is not None:
+            term.finish()
+        if net is not None:
+            history += [_entry(phase.name, e) for e in net.history if "train_loss" in e]
+    return net
+
+
+def _fit(net, rows, moments):
     net.initialize()
     if moments is not None:
         fresh = net.optimizer_.state_dict()  # the learning rates may be new
@@ -230,46 +170,38 @@ def train(
     net.remember_start()
     X, y = _as_batchable(rows)
     net.notify("on_train_begin", X=X, y=y)
-    with suppress(_StopTraining):
+    with suppress(StopTraining):
         net.fit_loop(X, y)
     net.notify("on_train_end", X=X, y=y)
-    history = [
-        {
-            "phase": phase.name,
-            "epoch": epoch["epoch"],
-            "train_loss": epoch["train_loss"],
-            **({"valid_loss": epoch["valid_loss"]} if "valid_loss" in epoch else {}),
-        }
-        for epoch in net.history
-    ]
-    return net, history
+
+
+def _entry(phase, epoch):
+    entry = {"phase": phase}
+    for key in ("epoch", "train_loss", "valid_loss", "lr"):
+        if key in epoch:
+            entry[key] = epoch[key]
+    return entry
 
 
 def _as_batchable(rows):
     weight = rows.weight / rows.weight.mean()
-    return {"X": rows.X, "w": weight.astype(rows.X.dtype)}, rows.y
+    is_float = rows.X.dtype.kind == "f"
+    weight = weight.astype(rows.X.dtype if is_float else np.float32)
+    return {"X": rows.X, "w": weight}, rows.y
 
 
-def make_net(network, n_rows, phase, criterion, device, valid, bridge):
+def make_net(network, rows, phase, loss, device, valid, bridge):
     """Return the skorch net of a phase, not yet initialised."""
-    callbacks = []
-    if valid is not None:
-        patience = _Patience(
-            patience=phase.patience, load_best=True, sink=lambda text: None
-        )
-        callbacks.append(("patience", patience))
-    callbacks.append(("epochs", _Epochs(phase.name, bridge)))
-    lr = phase.lr if phase.backbone_lr is None else phase.backbone_lr
+    n_rows = len(rows.y)
     batch_size = row_batch_size(n_rows, phase.batch_size)
-    return _Net(
+    n_batches = math.ceil(n_rows / batch_size)
+    return Net(
         network,
-        criterion=criterion,
-        **(
-            {"criterion__reduction": "none"} if criterion is nn.CrossEntropyLoss else {}
-        ),
+        criterion=loss,
+        phase=phase,
+        n_batches=n_batches,
         optimizer=_OPTIMIZERS[phase.optimizer],
         optimizer__weight_decay=phase.weight_decay,
-        optimizer__param_groups=[("backbone.*", {"lr": lr})],
         lr=phase.lr,
         max_epochs=phase.max_epochs,
         batch_size=batch_size,
@@ -277,10 +209,29 @@ def make_net(network, n_rows, phase, criterion, device, valid, bridge):
         train_split=None
         if valid is None
         else predefined_split(Dataset(*_as_batchable(valid))),
-        callbacks=callbacks,
+        callbacks=_callbacks(phase, n_batches, valid, bridge),
         **({} if phase.verbose else {"callbacks__print_log": None}),
         verbose=phase.verbose,
         device=str(device),
-        l2_sp=phase.l2_sp,
-        mixed_precision=phase.mixed_precision,
     )
+
+
+def _callbacks(phase, n_batches, valid, bridge):
+    callbacks = []
+    if phase.unfreeze_every is not None:
+        opening = Unfreezing(phase.trainable, phase.unfreeze_every)
+        callbacks.append(("unfreezing", opening))
+    if phase.schedule != "constant" or phase.warmup:
+        total = phase.max_epochs * n_batches
+        rates = ScheduledRates(total, phase.schedule, phase.warmup)
+        callbacks.append(("rates", rates))
+    if phase.clip_norm is not None:
+        clip = GradientNormClipping(phase.clip_norm)
+        callbacks.append(("clip", clip))
+    if valid is not None:
+        patience = _Patience(
+            patience=phase.patience, load_best=True, sink=lambda text: None
+        )
+        callbacks.append(("patience", patience))
+    callbacks.append(("epochs", _Epochs(phase.name, bridge)))
+    return callbacks

@@ -52,7 +52,7 @@ def test_what_does_not_match_is_refused(tmp_path):
     head = json.loads((tmp_path / "estimator.json").read_text())
     head["format"] = 99
     (tmp_path / "estimator.json").write_text(json.dumps(head))
-    with pytest.raises(ValueError, match="expected format 1"):
+    with pytest.raises(ValueError, match="expected format 2"):
         FineTunedClassifier.load(tmp_path)
     (tmp_path / "estimator.json").write_text("{")
     with pytest.raises(ValueError, match="holds a damaged file"):

@@ -10,7 +10,7 @@ from torch import nn
 
 from sktransfer.deep import FineTunedClassifier, FineTunedRegressor
 from sktransfer.deep._backbones import build_network
-from sktransfer.deep._base import _projection
+from sktransfer.deep._content_order import row_numbers
 
 
 def draw(n=60, seed=0):
@@ -78,7 +78,7 @@ def test_adaptation_off_is_plain_skorch(batch_size):
     model = FineTunedClassifier(
         batch_size=batch_size, pretrain_epochs=4, lr=0.01, random_state=5
     ).fit(X, y)
-    order = np.argsort(_projection(X), kind="stable")
+    order = np.argsort(row_numbers(X), kind="stable")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(check_random_state(5).randint(2**31 - 1))
         plain = NeuralNetClassifier(

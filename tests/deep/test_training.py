@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from sktransfer.deep import FineTunedClassifier, FineTunedRegressor
+from sktransfer.deep._net import Net
 from sktransfer.deep._training import row_batch_size
 
 
@@ -92,20 +93,18 @@ def test_l2_sp():
 
 
 def test_l2_sp_formula(monkeypatch):
-    from sktransfer.deep import _training
-
     X, y, domain = draw()
     seen = []
-    original = _training._Net.penalty
+    original = Net.penalty
 
     def spy(net):
         value = original(net)
-        start = [p.clone() for p in net.start_]
+        start = [p.clone() for p in net.start_.values()]
         now = [p.detach().clone() for p in net.module_.backbone.parameters()]
         seen.append((float(torch.as_tensor(value).detach()), start, now))
         return value
 
-    monkeypatch.setattr(_training._Net, "penalty", spy)
+    monkeypatch.setattr(Net, "penalty", spy)
     given = backbone()
     FineTunedClassifier(given, l2_sp=0.7, max_epochs=3).fit(X, y, sample_domain=domain)
     assert seen[0][0] == 0.0
@@ -259,7 +258,7 @@ def test_partial_fit_and_warm_start():
 
 
 BAD = [
-    ({"trainable": "body"}, ValueError, "`trainable` must be one of 'all', 'head'"),
+    ({"trainable": "body"}, ValueError, "`trainable` must be 'all', 'head', a number"),
     ({"trainable": 0}, ValueError, "`trainable` must be an integer"),
     ({"lr": 0.0}, ValueError, "`lr` must be a finite number"),
     ({"l2_sp": -1.0}, ValueError, "`l2_sp` must be a finite number"),
