@@ -1,6 +1,11 @@
 """Warnings that sktransfer issues."""
 
-__all__ = ["ClassLostWarning", "NoTargetWarning", "WeightCollapseWarning"]
+__all__ = [
+    "ClassLostWarning",
+    "NoTargetWarning",
+    "TruncationWarning",
+    "WeightCollapseWarning",
+]
 
 
 class NoTargetWarning(UserWarning):
@@ -19,3 +24,10 @@ class WeightCollapseWarning(UserWarning):
 
 class ClassLostWarning(UserWarning):
     """A selection left out every source row of a class."""
+
+
+class TruncationWarning(UserWarning):
+    """Rows were longer than the width of the result, and what was too much was cut.
+
+    The message says how many of how many, and how to keep them whole.
+    """
