@@ -51,7 +51,14 @@ from sktransfer.parameter import (
 
 __version__ = "0.1.0.dev0"
 
-_DEEP = ("FineTunedClassifier", "FineTunedRegressor", "PretrainedFeatures")
+_DEEP = (
+    "FineTunedClassifier",
+    "FineTunedRegressor",
+    "ImagePreprocessor",
+    "MelSpectrogram",
+    "PretrainedFeatures",
+    "SentenceTokenizer",
+)
 
 __all__ = [
     "BaseAligner",
@@ -66,6 +73,7 @@ __all__ = [
     "FineTunedRegressor",
     "GeodesicFlowAligner",
     "GradualTransferClassifier",
+    "ImagePreprocessor",
     "InstanceSelector",
     "InvariantFeatureSelector",
     "JointTransportClassifier",
@@ -79,12 +87,14 @@ __all__ = [
     "MMDAligner",
     "ManifoldAlignedClassifier",
     "MarginalizedDenoiser",
+    "MelSpectrogram",
     "OptimalTransportAligner",
     "PredictorFeatures",
     "PretrainedFeatures",
     "SelectiveManifoldClassifier",
     "SelectivePseudoLabelClassifier",
     "SelfTrainedTransferClassifier",
+    "SentenceTokenizer",
     "SharedMultiTaskClassifier",
     "SharedMultiTaskRegressor",
     "SourceRegularizedClassifier",

@@ -40,7 +40,14 @@ from sktransfer import (
     TransferRegressor,
     TransferTreeClassifier,
 )
-from sktransfer.deep import FineTunedClassifier, FineTunedRegressor, PretrainedFeatures
+from sktransfer.deep import (
+    FineTunedClassifier,
+    FineTunedRegressor,
+    ImagePreprocessor,
+    MelSpectrogram,
+    PretrainedFeatures,
+    SentenceTokenizer,
+)
 from sktransfer.utils.estimator_checks import yield_transfer_checks
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -132,7 +139,12 @@ VARIANTS = {
 
 
 # Ordinary transformers, which know no domains: scikit-learn's checks are theirs.
-DOMAIN_BLIND = (PretrainedFeatures,)
+DOMAIN_BLIND = (
+    ImagePreprocessor,
+    MelSpectrogram,
+    PretrainedFeatures,
+    SentenceTokenizer,
+)
 
 
 def public_estimators():

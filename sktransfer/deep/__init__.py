@@ -10,7 +10,17 @@ for _name in ("torch", "skorch", "safetensors"):
         )
 
 from sktransfer.deep._classifier import FineTunedClassifier  # noqa: E402
+from sktransfer.deep._image_preprocessor import ImagePreprocessor  # noqa: E402
+from sktransfer.deep._mel_spectrogram import MelSpectrogram  # noqa: E402
 from sktransfer.deep._pretrained_features import PretrainedFeatures  # noqa: E402
 from sktransfer.deep._regressor import FineTunedRegressor  # noqa: E402
+from sktransfer.deep._sentence_tokenizer import SentenceTokenizer  # noqa: E402
 
-__all__ = ["FineTunedClassifier", "FineTunedRegressor", "PretrainedFeatures"]
+__all__ = [
+    "FineTunedClassifier",
+    "FineTunedRegressor",
+    "ImagePreprocessor",
+    "MelSpectrogram",
+    "PretrainedFeatures",
+    "SentenceTokenizer",
+]
