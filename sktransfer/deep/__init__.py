@@ -9,18 +9,32 @@ for _name in ("torch", "skorch", "safetensors"):
             '`pip install "sktransfer[deep]"`.'
         )
 
+from sktransfer.deep._bi_tuning import BiTuning  # noqa: E402
+from sktransfer.deep._bss import BSS  # noqa: E402
 from sktransfer.deep._classifier import FineTunedClassifier  # noqa: E402
+from sktransfer.deep._co_tuning import CoTuning  # noqa: E402
+from sktransfer.deep._delta import DELTA  # noqa: E402
 from sktransfer.deep._image_preprocessor import ImagePreprocessor  # noqa: E402
+from sktransfer.deep._l2_sp import L2SP  # noqa: E402
+from sktransfer.deep._lwf import LWF  # noqa: E402
 from sktransfer.deep._mel_spectrogram import MelSpectrogram  # noqa: E402
 from sktransfer.deep._pretrained_features import PretrainedFeatures  # noqa: E402
 from sktransfer.deep._regressor import FineTunedRegressor  # noqa: E402
 from sktransfer.deep._sentence_tokenizer import SentenceTokenizer  # noqa: E402
+from sktransfer.deep._stoch_norm import StochNorm  # noqa: E402
 
 __all__ = [
+    "BSS",
+    "DELTA",
+    "L2SP",
+    "LWF",
+    "BiTuning",
+    "CoTuning",
     "FineTunedClassifier",
     "FineTunedRegressor",
     "ImagePreprocessor",
     "MelSpectrogram",
     "PretrainedFeatures",
     "SentenceTokenizer",
+    "StochNorm",
 ]
