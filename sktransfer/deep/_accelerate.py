@@ -125,10 +125,16 @@ class _InAllProcesses:
         )
         return self.loader_
 
-    def rows_of_step(self):
+    def rows_of_step(self, batch):
         """Count the rows of this step in all processes, without those that fill up."""
+        if not _is_split(self.accelerator):
+            return super().rows_of_step(batch)
         if self.loader_.end_of_dataloader and self.loader_.remainder > 0:
             return self.loader_.remainder
+        return self.rows_of_full_step()
+
+    def rows_of_full_step(self):
+        """Count the rows of a step that is not the last one."""
         return self.accelerator.num_processes * self.batch_size
 
     def train_step_single(self, batch, **fit_params):
@@ -137,7 +143,7 @@ class _InAllProcesses:
             return super().train_step_single(batch, **fit_params)
         rows, y = batch
         before = self.accelerator.process_index * self.batch_size
-        n_own = min(max(self.rows_of_step() - before, 0), len(y))
+        n_own = min(max(self.rows_of_step(batch) - before, 0), len(y))
         weight = rows["w"].clone()
         weight[n_own:] = 0
         self.share_ = n_own / len(y)
@@ -158,7 +164,7 @@ class _InAllProcesses:
         """Record the rows of all processes."""
         super().on_batch_end(net, batch=batch, training=training, **kwargs)
         if training and _is_split(self.accelerator):
-            self.history.record_batch("train_batch_size", self.rows_of_step())
+            self.history.record_batch("train_batch_size", self.rows_of_step(batch))
 
     def run_single_epoch(self, iterator, training, prefix, step_fn, **fit_params):
         """Average running statistics after the epoch."""

@@ -8,6 +8,12 @@ from numbers import Integral
 import torch
 from torch import nn
 
+from sktransfer.deep._adapters import (
+    adapter_parameters,
+    add_adapters,
+    check_adapters,
+)
+
 __all__ = ["Network", "blocks_of", "build_backbone", "build_network"]
 
 
@@ -38,8 +44,8 @@ def build_backbone(backbone, sample):
         return copy.deepcopy(backbone)
     if not callable(backbone):
         raise TypeError(
-            "`backbone` must be None, a torch.nn.Module, or a function or class that "
-            f"makes one, got {backbone!r}."
+            "`backbone` must be None, a name, a torch.nn.Module, or a function or "
+            f"class that makes one, got {backbone!r}."
         )
     takes = inspect.signature(backbone).parameters
     made = backbone(n_features=sample.shape[1]) if "n_features" in takes else backbone()
@@ -91,10 +97,21 @@ class Network(nn.Module):
         return self
 
     def unfreeze(self):
-        """Let everything learn."""
+        """Let everything learn; of a backbone with adapters, these alone."""
         self.frozen = []
         for parameter in self.parameters():
             parameter.requires_grad_(True)
+        adapters = {id(p) for p in adapter_parameters(self.backbone)}
+        if not adapters:
+            return
+        for parameter in self.backbone.parameters():
+            parameter.requires_grad_(id(parameter) in adapters)
+        self.frozen = [
+            m
+            for m in self.backbone.modules()
+            if getattr(m, "running_mean", None) is not None
+            and not any(id(p) in adapters for p in m.parameters())
+        ]
 
     def freeze(self, trainable):
         """Let the head alone learn, or some of the backbone too.
@@ -108,13 +125,13 @@ class Network(nn.Module):
         self.unfreeze()
         if isinstance(trainable, str) and trainable == "all":
             return
-        kept = {id(p) for p in self._chosen(trainable)}
+        kept = {id(p) for p in self._chosen(trainable) if p.requires_grad}
         for parameter in self.backbone.parameters():
             parameter.requires_grad_(id(parameter) in kept)
         # What holds nothing that learns is frozen; its mode stays as it is. So is what
         # has no parameters, dropout for example, unless it is part of an open block.
         alive = self._open_modules(trainable)
-        self.frozen = [m for m in self.backbone.modules() if id(m) not in alive]
+        self.frozen += [m for m in self.backbone.modules() if id(m) not in alive]
 
     def _chosen(self, trainable):
         """Return the parameters of the backbone that learn."""
@@ -169,9 +186,32 @@ def blocks_of(backbone):
     children = [
         child for child in backbone.children() if any(True for _ in child.parameters())
     ]
-    if len(children) == 1 and any(True for _ in children[0].children()):
+    if len(children) == 1 and _is_wrapper(children[0]):
         return blocks_of(children[0])
     return children or [backbone]
+
+
+def _is_wrapper(module):
+    """Whether a module has parts; a layer with an adapter is one part."""
+    has_parts = any(True for _ in module.children())
+    return has_parts and not hasattr(module, "base_layer")
+
+
+def takes_whole_numbers(backbone, sample):
+    """Whether a backbone looks up whole numbers, such as the ids of tokens.
+
+    A layer that multiplies raises an error on them, in torch.
+    """
+    was_training = backbone.training
+    backbone.eval()
+    try:
+        with torch.no_grad():
+            backbone(torch.as_tensor(sample))
+    except (RuntimeError, ValueError):
+        return False
+    finally:
+        backbone.train(was_training)
+    return True
 
 
 def build_network(backbone, head, n_outputs, sample, *, peft=None, is_loaded=False):
@@ -204,9 +244,8 @@ def build_network(backbone, head, n_outputs, sample, *, peft=None, is_loaded=Fal
         made = made.to(dtype)
     n_features = _count_features(made, sample if whole else sample.to(dtype))
     if peft is not None:
-        from sktransfer.deep._adapters import add_adapters
-
-        made = add_adapters(made, peft)
+        made = add_adapters(made.eval(), peft)
+        check_adapters(made, sample if whole else sample.to(dtype))
     return Network(made, build_head(head, n_features, n_outputs).to(dtype))
 
 

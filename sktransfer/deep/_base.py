@@ -1,6 +1,5 @@
 """What the fine-tuned estimators share: domains, phases, prediction."""
 
-import copy
 import dataclasses
 import os
 
@@ -17,6 +16,7 @@ from sktransfer._compat import (
     check_sample_weight,
 )
 from sktransfer._domains import resolve_domains
+from sktransfer.deep._accelerate import agreed, check_accelerator
 from sktransfer.deep._backbone_registry import load_backbone
 from sktransfer.deep._backbones import build_network
 from sktransfer.deep._content_order import content_order
@@ -26,8 +26,8 @@ from sktransfer.deep._frozen_features import frozen_features, outputs_of
 from sktransfer.deep._held_rows import split_rows
 from sktransfer.deep._interrupts import keeping_state
 from sktransfer.deep._out_of_memory import explain_out_of_memory
-from sktransfer.deep._persistence import load_estimator, save_estimator
 from sktransfer.deep._rows_in import check_rows, n_rows_of, take_rows
+from sktransfer.deep._stored import Stored
 from sktransfer.deep._training import Bridge, Phase, Rows, moments_of, train
 
 __all__ = ["BaseFineTuned"]
@@ -39,7 +39,7 @@ _IN_THE_SECOND = ("backbone_lr", "layer_decay", "l2_sp", "trainable")
 _IN_THE_SECOND += ("unfreeze_every", "regularizer")
 
 
-class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
+class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
     """Pretrain on the source, fine-tune on the target, by composition over skorch.
 
     A concrete estimator writes `__init__`, ``_encode(y, labels, weight, reset)``
@@ -59,11 +59,13 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
     def _load_backbone(self, X):
         """Load a backbone by its name, and what prepares its rows."""
         found = load_backbone(self.backbone)
-        self._module = found.module
-        self._named = dataclasses.replace(found, module=None)
         self.preprocessor_ = None
         if found.preprocessor is not None:
             self.preprocessor_ = clone(found.preprocessor).fit(X)
+        self._module = found.module
+        self._named = dataclasses.replace(
+            found, module=None, preprocessor=self.preprocessor_
+        )
 
     def _loaded_module(self):
         return self.__dict__.pop("_module")
@@ -74,7 +76,13 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             X = self.preprocessor_.transform(X)
             self.input_shape_ = tuple(X.shape[1:])
             return X
-        return check_rows(self, X, reset=reset)
+        X = check_rows(self, X, reset=reset)
+        if self.backbone is None and X.ndim not in (2, 4):
+            raise ValueError(
+                "The default backbones take rows of numbers (2-D) or images (4-D: "
+                f"rows, channels, height, width), got {X.ndim}-D. Pass a backbone."
+            )
+        return X
 
     def _resolve(self, n_rows, y, sample_domain):
         domains = resolve_domains(
@@ -94,6 +102,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
     def _prepare(self, X, y, sample_domain, sample_weight, *, reset=True):
         """Validate; return the labelled rows, which are target, and all labels."""
         check_fine_tuning(self)
+        check_accelerator(self.accelerator)
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is "
@@ -133,19 +142,21 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         y = self._encode(y, labels, weight, reset=not resumed)
         order = content_order(X, y, weight, is_target)
         X, y, weight, is_target = X[order], y[order], weight[order], is_target[order]
-        device = resolve_device(self.device)
+        device = self._device()
         self.device_ = str(device)
         seed = check_random_state(self.random_state).randint(2**31 - 1)
+        seed = agreed(self.accelerator, seed)
         labels = self._decode(y)
         context = begin_fit(self, X, labels, n_tasks=None)
-        with seeded(seed, device), keeping_state(self, resumed):
+        with seeded(self._own_seed(seed), device), keeping_state(self, resumed):
             if not resumed:
                 self.network_ = self._build(X[:2])
             X = self._cast(X)
             self.history_ = []
             self.__dict__.pop("_moments", None)
             bridge = Bridge(self, context, X, labels)
-            self._run_phases(X, y, weight, is_target, seed, resumed, bridge)
+            told = bridge if self._is_main_process else None
+            self._run_phases(X, y, weight, is_target, seed, resumed, told)
         context.call_on_fit_task_end(**bridge.told())
         return self
 
@@ -170,6 +181,21 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
 
     def _cast(self, X):
         return X.astype(self.input_dtype_, copy=False)
+
+    def _device(self):
+        if self.accelerator is not None:
+            return self.accelerator.device
+        return resolve_device(self.device)
+
+    def _own_seed(self, seed):
+        """Return a seed of each process, which sees batches of its own."""
+        return (
+            seed if self.accelerator is None else seed + self.accelerator.process_index
+        )
+
+    @property
+    def _is_main_process(self):
+        return self.accelerator is None or self.accelerator.is_main_process
 
     def _pretrains(self):
         """Whether a new network has a first phase, in which all of it learns."""
@@ -214,6 +240,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             max_epochs=max_epochs,
             has_source_head=has_source_head,
             mixed_precision=self.mixed_precision in ("auto", True),
+            accelerator=self.accelerator,
             **{name: getattr(self, name) for name in names},
         )
 
@@ -230,7 +257,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             phase,
             self.history_,
             loss=self._loss(),
-            device=resolve_device(self.device),
+            device=self._device(),
             valid=valid,
             bridge=bridge,
         )
@@ -251,7 +278,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         return live, parts[0], parts[1] if len(parts) > 1 else None
 
     def _frozen_features(self, *arrays):
-        device, size = resolve_device(self.device), self._batch_rows(arrays[0])
+        device, size = self._device(), self._batch_rows(arrays[0])
         with explain_out_of_memory(size, device):
             return frozen_features(
                 self.network_,
@@ -276,7 +303,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
             dataclasses.replace(phase, schedule="constant", warmup=0.0),
             self.history_,
             loss=self._loss(),
-            device=resolve_device(self.device),
+            device=self._device(),
             moments=moments if optimizer == self.optimizer else None,
         )
         self._moments = self.optimizer, moments_of(net.optimizer_)
@@ -289,7 +316,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         y = self._encode(y, known if labels is None else labels, weight, reset=first)
         order = content_order(X, y, weight, is_target)
         X, y, weight, is_target = X[order], y[order], weight[order], is_target[order]
-        device = resolve_device(self.device)
+        device = self._device()
         self.device_ = str(device)
         if first:
             seed = check_random_state(self.random_state).randint(2**31 - 1)
@@ -315,7 +342,7 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
         """Return the outputs of the head for all rows, batch by batch."""
         check_is_fitted(self, "network_")
         X = self._cast(self._as_numbers(X, reset=False))
-        device = resolve_device(self.device)
+        device = self._device()
         network = self.network_.to(device).eval()
         live, features = self._frozen_features(X)
         if features is not None:
@@ -326,51 +353,6 @@ class BaseFineTuned(CallbackSupportMixin, BaseEstimator):
                 network, X, device, mixed_precision=mixed, batch_size=size
             )
         return outputs.astype(np.float64)
-
-    def __getstate__(self):
-        """Leave the weights on the CPU, where any machine can unpickle them."""
-        state = dict(super().__getstate__())
-        if (
-            "network_" in state
-            and next(self.network_.parameters()).device.type != "cpu"
-        ):
-            state["network_"] = copy.deepcopy(state["network_"]).cpu()
-        return state
-
-    def save(self, path):
-        """Save the fitted estimator as a folder of safetensors and JSON, no pickle.
-
-        Parameters
-        ----------
-        path : str or path-like
-            Folder, made if need be.
-
-        See Also
-        --------
-        load : The way back.
-        """
-        check_is_fitted(self, "network_")
-        save_estimator(self, path)
-
-    @classmethod
-    def load(cls, path, *, backbone=None):
-        """Load what `save` wrote.
-
-        Parameters
-        ----------
-        path : str or path-like
-            The folder.
-        backbone : nn.Module or callable, default=None
-            The backbone that was used, if it was a module or function of your own: a
-            module cannot be written without pickle. Its weights are replaced by the
-            saved ones.
-
-        Returns
-        -------
-        estimator
-            Predicts as the saved one did.
-        """
-        return load_estimator(cls, path, backbone)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -17,6 +17,7 @@ from sktransfer.deep._class_labels import (
 )
 from sktransfer.deep._class_predictions import ClassPredictions
 from sktransfer.deep._losses import BinaryCrossEntropy, CrossEntropy
+from sktransfer.deep._onnx import Predictions
 
 __all__ = ["FineTunedClassifier"]
 
@@ -362,6 +363,9 @@ class FineTunedClassifier(ClassPredictions, ClassifierMixin, BaseFineTuned):
         )
         kind = BinaryCrossEntropy if self.multilabel_ else CrossEntropy
         return kind(self.label_smoothing)
+
+    def _predictions(self):
+        return Predictions("sigmoid" if self.multilabel_ else "softmax", self.classes_)
 
     def _class_weights(self, codes, weight):
         if self.class_weight is None:

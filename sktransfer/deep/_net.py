@@ -92,10 +92,26 @@ class Net(NeuralNet):
         with explain_out_of_memory(len(batch[0]["X"]), self.device):
             return super().train_step_single(batch, **fit_params)
 
+    def rows_of_step(self, batch):
+        """Count the rows of a batch."""
+        return len(batch[1])
+
+    def rows_of_full_step(self):
+        """Count the rows of a batch that is not the last one."""
+        return self.batch_size
+
     def train_step(self, batch, **fit_params):
         """Take a step, or add to the gradient of the next one."""
         if self.phase.accumulate == 1:
-            return super().train_step(batch, **fit_params)
+            step = super().train_step(batch, **fit_params)
+        else:
+            step = self._accumulated_step(batch, **fit_params)
+        # The history is told of the mean loss, not of its share in the step.
+        share = self.rows_of_step(batch) / self.rows_of_full_step()
+        loss = step["loss"].detach() * (self.phase.accumulate / share)
+        return {**step, "loss": loss}
+
+    def _accumulated_step(self, batch, **fit_params):
         if self.n_waiting == 0:
             self._zero_grad_optimizer()
         step = self.train_step_single(batch, **fit_params)
@@ -131,6 +147,8 @@ class Net(NeuralNet):
             maps, features = map(_at_least_float32, self.network.kept)
             rows = self.batch_[0]["X"].to(losses.device)
             seen = Batch(rows, y_true, weight, maps, features, outputs)
+            # In several processes, some rows only fill up the batch.
+            share *= getattr(self, "share_", 1.0)
             loss = loss + share * self.criterion_.term(seen)
         return loss / self.phase.accumulate
 

@@ -50,6 +50,8 @@ class Phase:
         Adds a term to the loss.
     has_source_head : bool
         Whether the head was trained on the source.
+    accelerator : accelerate.Accelerator or None
+        Spreads the batches over processes.
     patience : int
         Epochs without progress before the early stop.
     verbose : int
@@ -76,6 +78,7 @@ class Phase:
     augment: object = None
     regularizer: object = None
     has_source_head: bool = False
+    accelerator: object = None
     patience: int = 10
     verbose: int = 0
     mixed_precision: bool = False

@@ -1,4 +1,5 @@
 import copy
+import os
 
 import numpy as np
 import torch
@@ -6,16 +7,23 @@ from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
     TransformerMixin,
+    clone,
 )
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sktransfer._validation import check_choice, check_integer
-from sktransfer.deep._backbones import build_backbone, flat_features
+from sktransfer.deep._backbone_registry import load_backbone
+from sktransfer.deep._backbones import (
+    build_backbone,
+    flat_features,
+    takes_whole_numbers,
+)
 from sktransfer.deep._device import resolve_device
 from sktransfer.deep._feature_cache import shared_cache
 from sktransfer.deep._frozen_features import outputs_of
 from sktransfer.deep._frozen_part import by_row, fingerprint
+from sktransfer.deep._rows_in import check_rows, n_rows_of, take_rows
 
 __all__ = ["PretrainedFeatures"]
 
@@ -39,10 +47,12 @@ class PretrainedFeatures(
 
     Parameters
     ----------
-    backbone : nn.Module, callable or None, default=None
-        The network. A module is deep-copied; a function or class is called to make
-        one, with ``n_features`` if it takes that. None: the entries of the rows as
-        they are, to compare with.
+    backbone : str, path-like, nn.Module, callable or None, default=None
+        The network. A name ("torchvision:resnet18", "hf:bert-base-uncased", a prefix of
+        `register_backbone`) or a local folder is loaded with its weights, and prepares
+        X itself: images, sentences or sounds. A module is deep-copied; a function or
+        class is called to make one, with ``n_features`` if it takes that. None: the
+        entries of the rows as they are, to compare with.
     batch_size : int, default=64
         Rows of a forward pass.
     device : str, default="auto"
@@ -57,8 +67,10 @@ class PretrainedFeatures(
     ----------
     backbone_ : nn.Module or None
         The network, in evaluation mode.
+    preprocessor_ : transformer or None
+        With a named backbone: what prepares X.
     input_shape_ : tuple
-        Shape of a row.
+        Shape of a row, once prepared.
     device_ : str
         Where it computes.
     n_features_in_ : int
@@ -102,17 +114,11 @@ class PretrainedFeatures(
         self.memory = memory
 
     def _check_X(self, X, *, reset):
-        X = validate_data(
-            self, X, reset=reset, dtype=[np.float64, np.float32], allow_nd=True
-        )
-        if reset:
+        if self.preprocessor_ is not None:
+            X = self.preprocessor_.transform(X)
             self.input_shape_ = tuple(X.shape[1:])
-        elif tuple(X.shape[1:]) != self.input_shape_:
-            raise ValueError(
-                f"{type(self).__name__} was fitted on rows of shape "
-                f"{self.input_shape_}, got {tuple(X.shape[1:])}."
-            )
-        return X
+            return X
+        return check_rows(self, X, reset=reset)
 
     def fit(self, X, y=None):
         """Make the network, and see how many features it gives.
@@ -131,16 +137,29 @@ class PretrainedFeatures(
         """
         check_integer("batch_size", self.batch_size, low=1)
         check_choice("mixed_precision", self.mixed_precision, ("auto", True, False))
-        X = self._check_X(X, reset=True)
         self.device_ = str(resolve_device(self.device))
-        self.backbone_ = None
-        if self.backbone is not None:
-            sample = torch.from_numpy(np.array(X[:1]))
-            self.backbone_ = build_backbone(self.backbone, sample).eval()
-            if not isinstance(self.backbone, nn.Module):
-                self.backbone_ = self.backbone_.to(sample.dtype)
+        self.preprocessor_ = self.backbone_ = None
+        if isinstance(self.backbone, str | os.PathLike):
+            self._load(X)
+            X = self._check_X(take_rows(X, np.arange(min(1, n_rows_of(X)))), reset=True)
+        else:
+            X = self._check_X(X, reset=True)
+            self._make(torch.from_numpy(np.array(X[:1])))
         self._n_features_out = self._features(X[:1]).shape[1]
         return self
+
+    def _load(self, X):
+        found = load_backbone(self.backbone)
+        self.backbone_ = found.module
+        if found.preprocessor is not None:
+            self.preprocessor_ = clone(found.preprocessor).fit(X)
+
+    def _make(self, sample):
+        if self.backbone is None:
+            return
+        self.backbone_ = build_backbone(self.backbone, sample).eval()
+        if not isinstance(self.backbone, nn.Module) and sample.is_floating_point():
+            self.backbone_ = self.backbone_.to(sample.dtype)
 
     def transform(self, X):
         """Return the features of rows.
@@ -163,9 +182,10 @@ class PretrainedFeatures(
             return X.reshape(len(X), -1).copy()
         device = torch.device(self.device_)
         mixed = self.mixed_precision in ("auto", True)
-        weights = (p for p in self.backbone_.parameters() if p.is_floating_point())
-        dtype = next((str(p.dtype) for p in weights), "torch.float32")
-        X = X.astype(dtype.removeprefix("torch."), copy=False)
+        if not (X.dtype.kind == "i" and takes_whole_numbers(self.backbone_, X[:1])):
+            weights = (p for p in self.backbone_.parameters() if p.is_floating_point())
+            dtype = next((str(p.dtype) for p in weights), "torch.float32")
+            X = X.astype(dtype.removeprefix("torch."), copy=False)
 
         def compute(rows):
             network = _Flat(self.backbone_).to(device).eval()

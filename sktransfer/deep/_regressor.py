@@ -6,6 +6,7 @@ from sklearn.utils.validation import check_array, column_or_1d
 from sktransfer._compat import with_callbacks
 from sktransfer.deep._base import BaseFineTuned
 from sktransfer.deep._losses import SquaredError
+from sktransfer.deep._onnx import Predictions
 
 __all__ = ["FineTunedRegressor"]
 
@@ -333,6 +334,9 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
 
     def _loss(self):
         return SquaredError()
+
+    def _predictions(self):
+        return Predictions("values", mean=self.y_mean_, scale=self.y_scale_)
 
     def _class_weights(self, y, weight):
         return np.ones(len(y))

@@ -38,11 +38,6 @@ def check_rows(model, X, *, reset):
     # In C order, however they come: the last digits of a product depend on it.
     X = validate_data(model, X, reset=reset, dtype=kinds, order="C", allow_nd=True)
     if reset:
-        if X.ndim not in (2, 4) and model.backbone is None:
-            raise ValueError(
-                "The default backbones take rows of numbers (2-D) or images (4-D: "
-                f"rows, channels, height, width), got {X.ndim}-D. Pass a backbone."
-            )
         model.input_shape_ = tuple(X.shape[1:])
     elif tuple(X.shape[1:]) != model.input_shape_:
         raise ValueError(

@@ -10,6 +10,7 @@ from skorch.callbacks import Callback, EarlyStopping, GradientNormClipping
 from skorch.dataset import Dataset
 from skorch.helper import predefined_split
 
+from sktransfer.deep._accelerate import accelerated
 from sktransfer.deep._net import Net, StopTraining, WithTerm
 from sktransfer.deep._phase import Phase, Rows
 from sktransfer.deep._schedule import ScheduledRates
@@ -192,10 +193,15 @@ def _as_batchable(rows):
 
 def make_net(network, rows, phase, loss, device, valid, bridge):
     """Return the skorch net of a phase, not yet initialised."""
-    n_rows = len(rows.y)
-    batch_size = row_batch_size(n_rows, phase.batch_size)
-    n_batches = math.ceil(n_rows / batch_size)
-    return Net(
+    n_rows, accelerator = len(rows.y), phase.accelerator
+    n_processes = 1 if accelerator is None else accelerator.num_processes
+    if n_processes == 1:
+        batch_size = row_batch_size(n_rows, phase.batch_size)
+    else:
+        batch_size = min(phase.batch_size, math.ceil(n_rows / n_processes))
+    n_batches = math.ceil(math.ceil(n_rows / batch_size) / n_processes)
+    spread = {} if accelerator is None else {"accelerator": accelerator}
+    return (Net if accelerator is None else accelerated(Net))(
         network,
         criterion=loss,
         phase=phase,
@@ -213,6 +219,7 @@ def make_net(network, rows, phase, loss, device, valid, bridge):
         **({} if phase.verbose else {"callbacks__print_log": None}),
         verbose=phase.verbose,
         device=str(device),
+        **spread,
     )
 
 

@@ -107,7 +107,9 @@ def test_without_a_network_rows_are_flattened(images):
 def test_what_is_wrong_is_said(images):
     with pytest.raises(ValueError, match="cannot take rows of shape"):
         PretrainedFeatures(nn.Linear(3, 2)).fit(images[:, 0, 0])
-    with pytest.raises(TypeError, match=r"must be None, a torch\.nn\.Module"):
+    with pytest.raises(TypeError, match=r"must be None, a name, a torch\.nn\.Module"):
+        PretrainedFeatures(3).fit(images)
+    with pytest.raises(FileNotFoundError, match="neither 'prefix:name' nor a folder"):
         PretrainedFeatures("resnet").fit(images)
     model = PretrainedFeatures(Counted()).fit(images)
     with pytest.raises(ValueError, match=r"fitted on rows of shape \(1, 5, 5\)"):

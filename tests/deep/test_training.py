@@ -265,7 +265,7 @@ BAD = [
     ({"optimizer": "lbfgs"}, ValueError, "`optimizer` must be one of"),
     ({"device": "abacus"}, ValueError, "`device` must be 'auto' or the name"),
     ({"head": 3}, ValueError, "`head` must be 'linear' or a tuple"),
-    ({"backbone": 3}, TypeError, "`backbone` must be None, a torch.nn.Module"),
+    ({"backbone": 3}, TypeError, "`backbone` must be None, a name, a torch.nn.Module"),
     ({"backbone": lambda: 3}, TypeError, "it must return a torch.nn.Module"),
     ({"backbone": nn.Linear(9, 2)}, ValueError, "cannot take rows of shape"),
 ]
