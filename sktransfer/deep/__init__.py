@@ -9,6 +9,8 @@ for _name in ("torch", "skorch", "safetensors"):
             '`pip install "sktransfer[deep]"`.'
         )
 
+from sktransfer.deep._backbone import Backbone  # noqa: E402
+from sktransfer.deep._backbone_registry import register_backbone  # noqa: E402
 from sktransfer.deep._bi_tuning import BiTuning  # noqa: E402
 from sktransfer.deep._bss import BSS  # noqa: E402
 from sktransfer.deep._classifier import FineTunedClassifier  # noqa: E402
@@ -28,6 +30,7 @@ __all__ = [
     "DELTA",
     "L2SP",
     "LWF",
+    "Backbone",
     "BiTuning",
     "CoTuning",
     "FineTunedClassifier",
@@ -37,4 +40,5 @@ __all__ = [
     "PretrainedFeatures",
     "SentenceTokenizer",
     "StochNorm",
+    "register_backbone",
 ]

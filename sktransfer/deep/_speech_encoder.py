@@ -1,0 +1,93 @@
+"""Features of audio clips from the last layer of a model of speech."""
+
+import torch
+from torch import nn
+
+from sktransfer.deep._grouped_blocks import grouped_blocks, layer_groups
+
+__all__ = ["SpeechEncoder"]
+
+_MASKED = ("hubert", "unispeech", "unispeech-sat", "wav2vec2")
+
+
+class SpeechEncoder(nn.Module):
+    """A model of transformers that hears samples, and one row for each clip.
+
+    The features are the mean of the last layer over the frames of a clip. Zeros at the
+    end of a row are padding, and nothing depends on how many there are; a clip shorter
+    than the model's first frame is taken as that long.
+
+    Parameters
+    ----------
+    model : PreTrainedModel
+        Of the family of wav2vec 2.0: convolutions over samples, then layers of
+        attention over frames.
+    normalize : bool
+        Whether each clip is given mean 0 and variance 1, as the model had them.
+    """
+
+    def __init__(self, model, normalize):
+        super().__init__()
+        self.model, self.normalize = model, normalize
+        kernels, strides = model.config.conv_kernel, model.config.conv_stride
+        self.convolutions = tuple(zip(kernels, strides, strict=True))
+        shortest = getattr(model.config, "squeeze_factor", 1)
+        for kernel, stride in reversed(self.convolutions):
+            shortest = (shortest - 1) * stride + kernel
+        self.shortest = shortest
+        self.masks = _can_mask(model.config)
+
+    def forward(self, X):
+        """Return features of shape (n, n_features) of samples of shape (n, length)."""
+        lengths = (X != 0).flip(1).cumsum(1).flip(1).bool().sum(1)
+        lengths = lengths.clamp(min=self.shortest)
+        X = nn.functional.pad(X, (0, max(0, self.shortest - X.shape[1])))
+        if self.masks:
+            return self._features(X[:, : int(lengths.max())], lengths)
+        features = [None] * len(X)
+        for length in lengths.unique().tolist():
+            rows = torch.nonzero(lengths == length).flatten()
+            found = self._features(X[rows, :length], lengths[rows])
+            for row, feature in zip(rows.tolist(), found, strict=True):
+                features[row] = feature
+        return torch.stack(features)
+
+    def _features(self, X, lengths):
+        heard = torch.arange(X.shape[1], device=X.device) < lengths[:, None]
+        if self.normalize:
+            X = _normalized(X, heard)
+        if not self.masks:
+            return self.model(X).last_hidden_state.mean(1)
+        states = self.model(X, attention_mask=heard.long()).last_hidden_state
+        frames = lengths
+        for kernel, stride in self.convolutions:
+            frames = (frames - kernel) // stride + 1
+        place = torch.arange(states.shape[1], device=X.device)
+        weight = (place < frames[:, None])[:, :, None].to(states.dtype)
+        return (weight * states).sum(1) / weight.sum(1)
+
+    def trainable_blocks(self):
+        """Return the convolutions, and the layers in the order of use."""
+        return grouped_blocks(self.model, layer_groups(self.model))
+
+
+def _can_mask(config):
+    """Whether clips of several lengths can be one batch.
+
+    Group normalisation of the first convolution sees the whole row, and so do batch
+    normalisation and several convolutions over frames: no mask undoes that. Then clips
+    of each length are a batch of their own.
+    """
+    return (
+        config.model_type in _MASKED
+        and config.feat_extract_norm == "layer"
+        and not getattr(config, "conv_pos_batch_norm", False)
+    )
+
+
+def _normalized(X, heard):
+    heard = heard.to(X.dtype)
+    n = heard.sum(1, keepdim=True)
+    centred = heard * (X - (heard * X).sum(1, keepdim=True) / n)
+    # The constant is that of the feature extractors of transformers.
+    return centred / (centred.square().sum(1, keepdim=True) / n + 1e-7).sqrt()
