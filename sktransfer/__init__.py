@@ -38,6 +38,8 @@ from sktransfer.joint import (
 )
 from sktransfer.model_selection import TargetKFold, TargetShuffleSplit
 from sktransfer.parameter import (
+    BoostedTransferClassifier,
+    BoostedTransferRegressor,
     LinearInterpolationClassifier,
     LinearInterpolationRegressor,
     PredictorFeatures,
@@ -64,6 +66,8 @@ __all__ = [
     "BaseAligner",
     "BaseSelector",
     "BaseWeighter",
+    "BoostedTransferClassifier",
+    "BoostedTransferRegressor",
     "CORALAligner",
     "CorrespondenceAligner",
     "DomainAdaptiveSVM",

@@ -21,13 +21,14 @@ class BaseJoint(ABC, BaseEstimator):
     """What joint classifiers and regressors share: rows, domains, missing targets."""
 
     def _check_X(self, X, *, reset):
-        sparse = self.__sklearn_tags__().input_tags.sparse
+        tags = self.__sklearn_tags__().input_tags
         return validate_data(
             self,
             X,
             reset=reset,
             dtype=[np.float64, np.float32],
-            accept_sparse="csr" if sparse else False,
+            accept_sparse="csr" if tags.sparse else False,
+            ensure_all_finite="allow-nan" if tags.allow_nan else True,
         )
 
     def _check_given(self, y):

@@ -1,5 +1,9 @@
 """Models whose parameters start from, or stay near, those of a source."""
 
+from sktransfer.parameter._boosted_transfer_classifier import (
+    BoostedTransferClassifier,
+)
+from sktransfer.parameter._boosted_transfer_regressor import BoostedTransferRegressor
 from sktransfer.parameter._linear_interpolation_classifier import (
     LinearInterpolationClassifier,
 )
@@ -27,6 +31,8 @@ from sktransfer.parameter._transfer_tree_classifier import (
 )
 
 __all__ = [
+    "BoostedTransferClassifier",
+    "BoostedTransferRegressor",
     "LinearInterpolationClassifier",
     "LinearInterpolationRegressor",
     "PredictorFeatures",

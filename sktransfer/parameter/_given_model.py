@@ -7,7 +7,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
 from sklearn.utils.validation import check_is_fitted
 
-__all__ = ["check_given_model", "given_predictions", "given_takes_sparse"]
+__all__ = [
+    "check_given_model",
+    "given_predictions",
+    "given_probabilities",
+    "given_takes_missing",
+    "given_takes_sparse",
+    "given_values",
+]
 
 
 def check_given_model(model, method, n_features, feature_names=None):
@@ -92,10 +99,78 @@ def given_predictions(model, method, X, feature_names=None):
         return np.asarray(getattr(model, method)(X))
 
 
+def given_probabilities(model, X, classes, feature_names=None):
+    """Return the probabilities of classes, matched by name; 0 for those it lacks.
+
+    Parameters
+    ----------
+    model : object
+        Fitted classifier; its classes may be in any order.
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        Rows.
+    classes : ndarray of shape (n_classes,)
+        The wanted classes, sorted, all of the model's among them.
+    feature_names : ndarray of str or None
+        Names of the columns.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_classes), float64
+    """
+    shares = np.zeros((X.shape[0], len(classes)))
+    if X.shape[0] == 0:
+        return shares
+    found = given_predictions(model, "predict_proba", X, feature_names)
+    if not np.isfinite(found).all():
+        raise ValueError(
+            f"{model!r} gave probabilities that are not finite. Its training rows "
+            "may be degenerate, equal rows or constant columns for example: scale the "
+            "features, or regularise the estimator more."
+        )
+    shares[:, np.searchsorted(classes, np.asarray(model.classes_))] = found
+    return shares
+
+
+def given_values(model, X, feature_names=None):
+    """Return the values that a regressor predicts, one a row.
+
+    Parameters
+    ----------
+    model : object
+        Fitted regressor.
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        Rows.
+    feature_names : ndarray of str or None
+        Names of the columns.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), float64
+    """
+    if X.shape[0] == 0:
+        return np.zeros(0)
+    values = given_predictions(model, "predict", X, feature_names)
+    if values.size != X.shape[0]:
+        raise ValueError(
+            f"{model!r} predicts {values.shape[1:]} values a row; expected one. "
+            "Fit one regressor for each output."
+        )
+    return values.reshape(-1).astype(np.float64, copy=False)
+
+
 def given_takes_sparse(model):
     """Whether the model takes sparse rows; yes for None, no for what is no model."""
+    return _takes(model, "sparse")
+
+
+def given_takes_missing(model):
+    """Whether the model takes NaN; yes for None, no for what is no model."""
+    return _takes(model, "allow_nan")
+
+
+def _takes(model, tag):
     if model is None:
         return True
     if isinstance(model, type) or not hasattr(model, "__sklearn_tags__"):
         return False
-    return get_tags(model).input_tags.sparse
+    return getattr(get_tags(model).input_tags, tag)

@@ -5,7 +5,7 @@ import numpy as np
 from sktransfer._validation import check_integer, check_number
 from sktransfer.parameter._target_folds import target_folds
 
-__all__ = ["check_penalties", "chosen_penalty"]
+__all__ = ["check_penalties", "chosen_penalty", "within_one_error"]
 
 
 def check_penalties(alpha, alphas, n_folds, source_alpha, choices):
@@ -46,9 +46,28 @@ def chosen_penalty(transfer, alpha, grid, n_folds):
         share = transfer.weight / transfer.weight.sum()
         losses = transfer.cv_losses(grid, folds)
         scores = losses @ share
-        with np.errstate(invalid="ignore"):
-            gaps = losses - losses[np.argmin(scores)]
-            errors = np.square(gaps - (gaps @ share)[:, None]) @ np.square(share)
-        allowed = np.min(scores) + np.nan_to_num(np.sqrt(errors))
-    best = np.flatnonzero(scores <= allowed)[-1]
-    return float(grid[best]), scores
+        return float(grid[within_one_error(losses, share)][-1]), scores
+    return float(grid[scores <= allowed][-1]), scores
+
+
+def within_one_error(losses, share):
+    """Mask the candidates that are not clearly worse than the best.
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_candidates, n_samples)
+        Loss of each row for each candidate.
+    share : ndarray of shape (n_samples,)
+        Weights of the rows, which sum to one.
+
+    Returns
+    -------
+    ndarray of shape (n_candidates,), bool
+        Whether the mean loss exceeds the least by no more than the standard error of
+        the difference.
+    """
+    scores = losses @ share
+    with np.errstate(invalid="ignore"):
+        gaps = losses - losses[np.argmin(scores)]
+        errors = np.square(gaps - (gaps @ share)[:, None]) @ np.square(share)
+    return scores <= np.min(scores) + np.nan_to_num(np.sqrt(errors))
