@@ -1,14 +1,11 @@
 import numpy as np
 
 from sktransfer._validation import check_integer, check_number
-from sktransfer.joint._self_training import (
-    check_probabilistic,
-    probabilities_of,
-)
+from sktransfer.joint._self_training import check_probabilistic
 from sktransfer.parameter._blended_models import fit_rows, out_of_fold
 from sktransfer.parameter._given_model import (
     check_given_model,
-    given_predictions,
+    given_probabilities,
     given_takes_sparse,
 )
 from sktransfer.parameter._interpolation import best_share_of_log_loss
@@ -188,7 +185,7 @@ class LinearInterpolationClassifier(BaseSourceTransferClassifier):
 
     def _probabilities_of(self, model, X):
         names = getattr(self, "feature_names_in_", None)
-        return probabilities_of(_Named(model, names), X, self.classes_)
+        return given_probabilities(model, X, self.classes_, names)
 
     def _probabilities(self, X):
         shares = self._probabilities_of(self.source_estimator_, X)
@@ -203,17 +200,3 @@ class LinearInterpolationClassifier(BaseSourceTransferClassifier):
             self.estimator
         )
         return tags
-
-
-class _Named:
-    """A model that is asked by arrays whose columns have names."""
-
-    def __init__(self, model, names):
-        self.model, self.names = model, names
-        self.classes_ = np.asarray(model.classes_)
-
-    def __repr__(self):
-        return repr(self.model)
-
-    def predict_proba(self, X):
-        return given_predictions(self.model, "predict_proba", X, self.names)

@@ -1,12 +1,11 @@
-import numpy as np
 from sklearn.linear_model import Ridge
 
 from sktransfer._validation import check_integer, check_number
 from sktransfer.parameter._blended_models import fit_rows, out_of_fold
 from sktransfer.parameter._given_model import (
     check_given_model,
-    given_predictions,
     given_takes_sparse,
+    given_values,
 )
 from sktransfer.parameter._interpolation import best_share_of_squares
 from sktransfer.parameter._source_transfer import BaseSourceTransferRegressor
@@ -161,13 +160,7 @@ class LinearInterpolationRegressor(BaseSourceTransferRegressor):
 
     def _values_of(self, model, X):
         names = getattr(self, "feature_names_in_", None)
-        values = given_predictions(model, "predict", X, names)
-        if values.size != X.shape[0]:
-            raise ValueError(
-                f"{model!r} predicts {values.shape[1:]} values a row; expected one. "
-                "Fit one regressor for each output."
-            )
-        return values.reshape(-1).astype(np.float64, copy=False)
+        return given_values(model, X, names)
 
     def _values(self, X):
         values = self._values_of(self.source_estimator_, X)

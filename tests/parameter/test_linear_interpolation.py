@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize_scalar
+from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.ensemble import RandomForestRegressor
 from sklearn.exceptions import NotFittedError
 from sklearn.frozen import FrozenEstimator
@@ -254,6 +255,23 @@ def test_given_models(values, labels):
         LinearInterpolationClassifier().fit(
             X, np.where(np.arange(160) < 120, "mid", y), sample_domain=labels[2]
         )
+
+
+def test_classes_of_the_source_in_another_order(labels):
+    X, y, domain = labels
+    source, rows = LogisticRegression().fit(X[:120], y[:120]), domain < 0
+    expected = LinearInterpolationClassifier(source).fit(X[rows], y[rows])
+
+    class Turned(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            self.classes_ = source.classes_[::-1]
+            return self
+
+        def predict_proba(self, X):
+            return source.predict_proba(X)[:, ::-1]
+
+    model = LinearInterpolationClassifier(Turned().fit(X, y)).fit(X[rows], y[rows])
+    assert_allclose(model.predict_proba(X), expected.predict_proba(X))
 
 
 def test_a_tree_that_is_sure_and_wrong_is_mixed(labels):
