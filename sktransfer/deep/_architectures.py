@@ -5,12 +5,12 @@ import hashlib
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from sktransfer.deep._backbone_registry import load_backbone
 from sktransfer.deep._hub_backbone import rebuild_hub_backbone
 from sktransfer.deep._image_preprocessor import ImagePreprocessor
+from sktransfer.deep._learned_width import learned_width, set_width
 
 __all__ = ["load_architecture", "save_architecture"]
 
@@ -31,14 +31,10 @@ def save_architecture(backbone, folder):
         Where architecture.json goes and, for texts, the tokenizer.
     """
     folder = Path(folder)
-    recipe = dict(backbone.recipe)
-    preprocessor = backbone.preprocessor
-    if recipe.get("kind") == "samples" and hasattr(preprocessor, "n_samples_"):
-        recipe["max_seconds"] = preprocessor.n_samples_ / preprocessor.sample_rate
-        recipe["is_fitted"] = True
+    recipe = {**backbone.recipe, **learned_width(backbone.preprocessor)}
     folder.mkdir(parents=True, exist_ok=True)
     if recipe.get("kind") == "text":
-        preprocessor.tokenizer.save_pretrained(folder / _TOKENIZER)
+        backbone.preprocessor.tokenizer.save_pretrained(folder / _TOKENIZER)
     body = {
         "format": _FORMAT,
         "recipe": recipe,
@@ -80,6 +76,7 @@ def load_architecture(folder):
             f"{recipe['source']}:{recipe['name']} now has {found.n_features}. Use the "
             "version of the package, or the loader, with which it was saved."
         )
+    set_width(found.preprocessor, recipe)
     return found
 
 
@@ -93,12 +90,7 @@ def _rebuilt(recipe, tokenizer):
             preprocessor = ImagePreprocessor(**recipe["image"])
         return dataclasses.replace(found, preprocessor=preprocessor, recipe=recipe)
     is_text = recipe["kind"] == "text"
-    found = rebuild_hub_backbone(recipe, tokenizer if is_text else None)
-    if is_text:
-        found.preprocessor.fit(["text"])
-    if recipe.get("is_fitted"):
-        found.preprocessor.fit([np.ones(1)])
-    return found
+    return rebuild_hub_backbone(recipe, tokenizer if is_text else None)
 
 
 def _read(folder):

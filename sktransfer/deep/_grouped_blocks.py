@@ -29,7 +29,7 @@ def grouped_blocks(model, group_of):
     -------
     list of nn.Module
         Together they have all parameters; a part without parameters belongs to a block
-        if it lies inside of one.
+        if it lies inside of one. A block of a single part is that part.
     """
     deep = {group_of[n] for n, p in model.named_parameters() if p.ndim > 1}
     index, number = {}, -1
@@ -50,7 +50,10 @@ def grouped_blocks(model, group_of):
             walk(child, f"{prefix}{name}.")
 
     walk(model, "")
-    return blocks
+    return [
+        block.parts[0] if len(block.parts) == 1 and not len(block.own) else block
+        for block in blocks
+    ]
 
 
 def layer_groups(model, kinds=nn.ModuleList):

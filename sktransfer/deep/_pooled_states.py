@@ -1,5 +1,7 @@
 """One row of features from the last layer of a model of transformers."""
 
+import torch
+
 __all__ = ["pooled_states"]
 
 
@@ -30,6 +32,8 @@ def pooled_states(found, pooling, is_token=None):
         raise ValueError("The model gives maps, not tokens; use #mean.")
     if pooling == "cls":
         return states[:, 0]
+    # In half precision a mean over many tokens loses digits.
+    states = states.to(torch.promote_types(states.dtype, torch.float32))
     if is_token is None:
         return states.mean(dim=(2, 3) if states.ndim == 4 else 1)
     weight = is_token[:, :, None].to(states.dtype)

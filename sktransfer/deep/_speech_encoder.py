@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from sktransfer.deep._grouped_blocks import grouped_blocks, layer_groups
+from sktransfer.deep._pooled_states import pooled_states
 
 __all__ = ["SpeechEncoder"]
 
@@ -57,14 +58,13 @@ class SpeechEncoder(nn.Module):
         if self.normalize:
             X = _normalized(X, heard)
         if not self.masks:
-            return self.model(X).last_hidden_state.mean(1)
-        states = self.model(X, attention_mask=heard.long()).last_hidden_state
+            return pooled_states(self.model(X), "mean")
+        found = self.model(X, attention_mask=heard.long())
         frames = lengths
         for kernel, stride in self.convolutions:
             frames = (frames - kernel) // stride + 1
-        place = torch.arange(states.shape[1], device=X.device)
-        weight = (place < frames[:, None])[:, :, None].to(states.dtype)
-        return (weight * states).sum(1) / weight.sum(1)
+        place = torch.arange(found.last_hidden_state.shape[1], device=X.device)
+        return pooled_states(found, "mean", place < frames[:, None])
 
     def trainable_blocks(self):
         """Return the convolutions, and the layers in the order of use."""

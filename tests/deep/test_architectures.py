@@ -9,11 +9,13 @@ import torch
 import transformers
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
+from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sktransfer.deep import Backbone, register_backbone
 from sktransfer.deep._architectures import load_architecture, save_architecture
 from sktransfer.deep._backbone_registry import _LOADERS, load_backbone
+from sktransfer.deep._mel_spectrogram import MelSpectrogram
 from sktransfer.exceptions import TruncationWarning
 from tests.deep.pretrained import lite0_backbone, minilm_path, voice_backbone
 
@@ -109,6 +111,34 @@ def test_speech_model_with_the_width_of_its_rows(tmp_path, is_fitted):
             assert again.preprocessor.transform([np.ones(1000)]).shape == (1, 900)
     else:
         assert again.preprocessor.get_params() == found.preprocessor.get_params()
+
+
+@pytest.mark.parametrize(("n_fft", "hop_length"), [(400, 160), (401, 7), (64, 64)])
+def test_spectrograms_have_as_many_frames_as_before(tmp_path, n_fft, hop_length):
+    def load_mel(name, *, pretrained=True):
+        mel = MelSpectrogram(n_fft=n_fft, hop_length=hop_length, n_mels=4)
+        return Backbone(nn.Linear(4, 2), mel, 2, {})
+
+    register_backbone("mel", load_mel)
+    found = load_backbone("mel:any")
+    for n_samples in (1, 159, 160, 3203):
+        fitted = clone(found.preprocessor).fit([np.ones(n_samples)])
+        again = restored(dataclasses.replace(found, preprocessor=fitted), tmp_path)
+        assert again.preprocessor.n_frames_ == fitted.n_frames_
+
+
+def test_what_a_preprocessor_of_ones_own_has_learned_is_not_lost(tmp_path):
+    def load_scaled(name, *, pretrained=True):
+        return Backbone(nn.Linear(3, 2), StandardScaler(), 2, {})
+
+    register_backbone("scaled", load_scaled)
+    found = load_backbone("scaled:any")
+    restored(found, tmp_path)
+    fitted = clone(found.preprocessor).fit(np.eye(3))
+    with pytest.raises(
+        ValueError, match="a StandardScaler, has learned from rows what"
+    ):
+        save_architecture(dataclasses.replace(found, preprocessor=fitted), tmp_path)
 
 
 def test_model_that_looks_at_spectrograms(tmp_path):

@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import sys
+from types import SimpleNamespace
 
 import huggingface_hub
 import numpy as np
@@ -17,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from sktransfer.deep._backbone_registry import load_backbone
 from sktransfer.deep._hub_name import parse_hub_name
 from sktransfer.deep._hub_preprocessing import image_settings
+from sktransfer.deep._pooled_states import pooled_states
 from tests.deep.pretrained import minilm_path
 
 SMALL = {
@@ -198,6 +200,15 @@ def test_poolings_and_lengths_of_texts(tmp_path, tokenizer):
     path = saved(tmp_path / "other", model, tokenizer)
     with pytest.raises(ValueError, match="no pooled output of its own"):
         load_backbone(f"hf:{path}#pooler")
+
+
+def test_mean_in_single_precision():
+    states = torch.ones(1, 600, 1, dtype=torch.bfloat16)
+    states[:, 301:] = 0
+    is_token = torch.arange(600)[None] < 303
+    found = SimpleNamespace(last_hidden_state=states)
+    assert_allclose(pooled_states(found, "mean", is_token), [[301 / 303]], rtol=1e-6)
+    assert_allclose(pooled_states(found, "mean"), [[301 / 600]], rtol=1e-6)
 
 
 def test_options(tmp_path):
