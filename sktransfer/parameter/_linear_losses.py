@@ -5,7 +5,7 @@ and knows for which of the outputs the labels at hand say anything at all.
 """
 
 import numpy as np
-from scipy.special import expit, logsumexp, softmax, xlogy
+from scipy.special import expit, xlogy
 
 __all__ = ["LOSSES", "LogisticLoss", "PoissonLoss", "SoftmaxLoss", "SquaredLoss"]
 
@@ -115,17 +115,21 @@ class SoftmaxLoss(SquaredLoss):
 
     def values(self, eta, targets):
         """Return the loss of each row."""
-        return logsumexp(eta, axis=1) - np.einsum("ij,ij->i", eta, targets)
+        largest = eta.max(axis=1, keepdims=True)
+        rest = np.log(np.exp(eta - largest).sum(axis=1))
+        return largest[:, 0] + rest - np.einsum("ij,ij->i", eta, targets)
 
     def gradient(self, eta, targets):
         """Return the derivative for each score, and the probabilities."""
-        shares = softmax(eta, axis=1)
+        shares = np.exp(eta - eta.max(axis=1, keepdims=True))
+        shares /= shares.sum(axis=1, keepdims=True)
         return shares - targets, shares
 
     def curve(self, state, change):
         """Return the second derivative along a change of the scores."""
         part = state * change
-        return part - state * part.sum(axis=1, keepdims=True)
+        part -= state * np.einsum("ij->i", part)[:, None]
+        return part
 
     def diagonal(self, state):
         """Return the second derivative for each score alone."""

@@ -18,10 +18,10 @@ def shifted_newton(X, targets, weight, prior, alpha, loss):
     r"""Minimise :math:`\sum_i s_i L(W x_i + b, t_i) + (\alpha/2) |W - W_0|^2`.
 
     Truncated Newton steps: each is solved by conjugate gradients on exact products
-    with the second derivatives, and damped, as by Levenberg and Marquardt, where the
-    objective would not fall enough: losses that are nearly linear, because the source
-    is very sure, have hardly any second derivative. X is centred implicitly, so it may
-    be sparse.
+    with the second derivatives, roughly at first and the better the nearer the minimum
+    is, and damped, as by Levenberg and Marquardt, where the objective would not fall
+    enough: losses that are nearly linear, because the source is very sure, have hardly
+    any second derivative. X is centred implicitly, so it may be sparse.
 
     Parameters
     ----------
@@ -48,11 +48,15 @@ def shifted_newton(X, targets, weight, prior, alpha, loss):
     point[:, -1] = loss.start(targets, weight)
     value, eta = problem.value(point)
     gradient, state = problem.gradient(point, eta)
-    damping = 0.0
+    damping, first = 0.0, problem.distance(gradient)
     for _ in range(_MAX_ITER):
-        if np.all(np.abs(gradient) <= _TOLERANCE * problem.scale):
+        left = problem.distance(gradient)
+        if left <= _TOLERANCE:
             break
-        step = problem.newton_step(gradient, state, damping)
+        # Exact far from the minimum, a step is not worth its products; near it, no
+        # better than the tolerance asks for.
+        accuracy = max(min(0.1, np.sqrt(left / first)), 0.1 * _TOLERANCE / left)
+        step = problem.newton_step(gradient, state, damping, min(accuracy, 0.1))
         slope = np.vdot(gradient, step)
         if slope >= 0 or damping > 1e12:
             break  # rounding: no direction leads down any more
@@ -92,7 +96,7 @@ class _Problem:
         self.scale = np.append(total * np.maximum(spread, 1e-12), total)
         # Second derivatives of a loss whose own second derivative is one.
         self.bound = self.scale**2 / total
-        self.squares = squares
+        self.ridge = np.append(np.full(X.shape[1], alpha), 0.0)
         self.offset = self._centered(prior.T)
 
     def _centered(self, coef):
@@ -122,7 +126,11 @@ class _Problem:
         gradient[:, :-1] += self.alpha * point[:, :-1]
         return gradient, state
 
-    def newton_step(self, gradient, state, damping):
+    def distance(self, gradient):
+        """Return the largest derivative, each beside what one row contributes to it."""
+        return np.max(np.abs(gradient) / self.scale)
+
+    def newton_step(self, gradient, state, damping, accuracy):
         """Solve for the damped Newton step, preconditioned by the diagonal."""
         extra = damping * self.bound
         weight, shape = self.weight[:, None], gradient.shape
@@ -134,7 +142,9 @@ class _Problem:
             result[:, :-1] += self.alpha * change[:, :-1]
             return (result + extra * change).ravel()
 
-        curvature = self._diagonal(weight * self.loss.diagonal(state)) + extra
+        # As if second derivatives and features went their own ways.
+        sums = (weight * self.loss.diagonal(state)).sum(axis=0)
+        curvature = np.outer(sums / self.weight.sum(), self.bound) + self.ridge + extra
         diagonal = np.maximum(curvature, 1e-12 * max(curvature.max(), 1e-300)).ravel()
         size = gradient.size
         operator = LinearOperator((size, size), product, dtype=np.float64)
@@ -144,17 +154,9 @@ class _Problem:
         step, _ = cg(
             operator,
             -gradient.ravel(),
-            rtol=1e-5,
+            rtol=accuracy,
             atol=0.0,
             maxiter=5 * size + 50,
             M=inverse,
         )
         return step.reshape(shape)
-
-    def _diagonal(self, curvature):
-        sums = curvature.sum(axis=0)
-        first = safe_sparse_dot(self.X.T, curvature, dense_output=True).T
-        second = safe_sparse_dot(self.squares.T, curvature, dense_output=True).T
-        mean = self.center
-        features = second - 2 * first * mean + np.outer(sums, mean**2) + self.alpha
-        return np.column_stack([features, sums])
