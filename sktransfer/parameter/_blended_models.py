@@ -42,7 +42,7 @@ def out_of_fold(estimator, rows, n_folds, predictions, predict, *, codes=None):
     n_folds : int
         Number of folds.
     predictions : ndarray of shape (n_rows, ...)
-        What stands where a fold cannot be fitted, for want of a second class.
+        What stands where a fold cannot be fitted, for want of rows or a second class.
     predict : callable
         ``predict(fitted, X)`` returns the predictions.
     codes : ndarray of shape (n_rows,), default=None
@@ -57,7 +57,7 @@ def out_of_fold(estimator, rows, n_folds, predictions, predict, *, codes=None):
     folds = target_folds(rows.X, order_by, n_folds, stratify=codes is not None)
     for fold in np.unique(folds):
         train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        if codes is not None and len(np.unique(codes[train])) < 2:
+        if len(train) == 0 or (codes is not None and len(np.unique(codes[train])) < 2):
             continue
         fitted = fit_rows(estimator, rows.X[train], rows.y[train], rows.weight[train])
         predictions[test] = predict(fitted, rows.X[test])

@@ -4,6 +4,7 @@ from sklearn.utils.extmath import safe_sparse_dot
 
 from sktransfer.parameter._linear_losses import LogisticLoss, SoftmaxLoss
 from sktransfer.parameter._linear_transfer import LinearTransfer, fit_towards
+from sktransfer.parameter._merged_rows import merged_rows
 from sktransfer.parameter._penalty_choice import check_penalties, chosen_penalty
 from sktransfer.parameter._source_models import (
     class_coefficients,
@@ -50,6 +51,7 @@ class SourceRegularizedClassifier(BaseSourceTransferClassifier):
         Penalty on half the squared distance, beside the sum of the rows' losses: 1 / C
         of `sklearn.linear_model.LogisticRegression`. "cv": by log loss on folds of the
         labelled target rows, the largest penalty within one standard error of the best.
+        Equal rows count there as one row of their weight.
     alphas : array-like of float, default=None
         Penalties to choose from; None: 19 from 1e-3 to 1e6.
     n_folds : int, default=5
@@ -175,6 +177,9 @@ class SourceRegularizedClassifier(BaseSourceTransferClassifier):
         )
         models = [] if self.source is None else given_models(self.source)
         target = rows.target
+        if isinstance(self.alpha, str):
+            # What is chosen for a row of weight two must be so for two equal rows.
+            target = merged_rows(target)
         known = rows.y if self.source is None else target.y
         self.classes_ = joined_classes(models, known)
         loss = LogisticLoss() if len(self.classes_) == 2 else SoftmaxLoss()

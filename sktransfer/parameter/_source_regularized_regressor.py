@@ -3,6 +3,7 @@ import numpy as np
 from sktransfer._validation import check_choice
 from sktransfer.parameter._linear_losses import LOSSES
 from sktransfer.parameter._linear_transfer import LinearTransfer, fit_towards
+from sktransfer.parameter._merged_rows import merged_rows
 from sktransfer.parameter._penalty_choice import check_penalties, chosen_penalty
 from sktransfer.parameter._source_models import given_models, linear_parts
 from sktransfer.parameter._source_transfer import BaseSourceTransferRegressor
@@ -46,6 +47,7 @@ class SourceRegularizedRegressor(BaseSourceTransferRegressor):
         squared errors, or half deviances), as in `sklearn.linear_model.Ridge`. "gcv":
         by generalised cross-validation, squared loss only. "cv": by folds of the
         labelled target rows, the largest penalty within one standard error of the best.
+        Equal rows count there as one row of their weight.
     alphas : array-like of float, default=None
         Penalties to choose from; None: 19 from 1e-3 to 1e6.
     n_folds : int, default=5
@@ -178,6 +180,9 @@ class SourceRegularizedRegressor(BaseSourceTransferRegressor):
             X, y, sample_domain, sample_weight, fits_source=self.source is None
         )
         target = rows.target
+        if isinstance(self.alpha, str):
+            # What is chosen for a row of weight two must be so for two equal rows.
+            target = merged_rows(target)
         if not squared:
             _check_counts(rows.y if self.source is None else target.y)
         coefs, intercepts = self._sources(rows)

@@ -52,8 +52,10 @@ class LabelledRows:
     domain: np.ndarray
 
     def take(self, mask):
-        """Return some of the rows."""
+        """Return some of the rows, without a copy where it is all of them."""
         rows = np.flatnonzero(mask)
+        if len(rows) == len(self.y):
+            return self
         return LabelledRows(
             self.X[rows], self.y[rows], self.weight[rows], self.domain[rows]
         )
@@ -129,7 +131,8 @@ class BaseSourceTransfer(BaseJoint):
                 Domains(domains.domain[kept], np.ones(len(kept), bool)),
                 "regressor" if regression else "classifier",
             )
-        rows = X[kept].astype(np.float64, copy=False)
+        rows = X if len(kept) == X.shape[0] else X[kept]
+        rows = rows.astype(np.float64, copy=False)
         return LabelledRows(rows, known, weight[kept], domains.domain[kept])
 
     def _warn_source_alone(self, reason, remedy):
