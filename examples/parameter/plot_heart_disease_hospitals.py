@@ -25,7 +25,7 @@ from sklearn.metrics import log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sktransfer import SourceRegularizedClassifier, stack_domains
+from sktransfer import SourceRegularizedClassifier
 
 DATA = Path(os.environ.get("SKTRANSFER_DATA", "../shared/data"))
 COLUMNS = ["age", "sex", "cp", "trestbps", "fbs", "restecg", "thalach", "exang"]
@@ -60,9 +60,10 @@ for name in HOSPITALS:
             fit, test = order[:count], order[count:]
             if len(np.unique(y[fit])) < 2:
                 continue  # no model of one's own without both outcomes
-            rows, labels, domain = stack_domains((X[source], y[source]), (X[fit], y[fit]))
+            known = np.r_[np.flatnonzero(source), fit]
+            domain = np.where(source[known], "source", "target")
             held = SourceRegularizedClassifier(alpha="cv").fit(
-                rows, labels, sample_domain=domain
+                X[known], y[known], sample_domain=domain
             )
             own = LogisticRegression().fit(X[fit], y[fit])
             for model, kind in zip((home, own, held), MODELS, strict=True):

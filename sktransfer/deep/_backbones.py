@@ -13,6 +13,7 @@ from sktransfer.deep._adapters import (
     add_adapters,
     check_adapters,
 )
+from sktransfer.deep._keras_parts import is_keras, keras_blocks, keras_state
 
 __all__ = ["Network", "blocks_of", "build_backbone", "build_network"]
 
@@ -99,8 +100,10 @@ class Network(nn.Module):
     def unfreeze(self):
         """Let everything learn; of a backbone with adapters, these alone."""
         self.frozen = []
+        # Keras keeps moving averages and seeds as parameters.
+        state = {id(p) for p in keras_state(self.backbone)}
         for parameter in self.parameters():
-            parameter.requires_grad_(True)
+            parameter.requires_grad_(id(parameter) not in state)
         adapters = {id(p) for p in adapter_parameters(self.backbone)}
         if not adapters:
             return
@@ -183,6 +186,10 @@ def _abridged(names, most=8):
 
 def blocks_of(backbone):
     """List the parts of a backbone with parameters, in order; a wrapper is opened."""
+    if hasattr(backbone, "trainable_blocks"):
+        return backbone.trainable_blocks()
+    if is_keras(backbone):
+        return keras_blocks(backbone)
     children = [
         child for child in backbone.children() if any(True for _ in child.parameters())
     ]

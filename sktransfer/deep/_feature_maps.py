@@ -70,7 +70,9 @@ def learning_layers(backbone, source, X, n_layers=4):
     blocks = blocks_of(backbone)
     learns = [any(p.requires_grad for p in block.parameters()) for block in blocks]
     first = learns.index(True) if any(learns) else 0
-    wanted = {id(block) for block in blocks[first:][-n_layers:]}
+    # A block of several layers gives what its layers give.
+    last = [getattr(block, "parts", [block]) for block in blocks[first:][-n_layers:]]
+    wanted = {id(layer) for layers in last for layer in layers}
     names = [name for name, layer in backbone.named_modules() if id(layer) in wanted]
     maps = trial_maps(source, names, X)
     found = [name for name in names if is_map(maps[name], len(X))]

@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from types import FunctionType
 
 import numpy as np
 import torch
@@ -136,8 +137,10 @@ def _add(digest, name, value):
     elif isinstance(value, np.ndarray) and value.dtype.kind != "O":
         digest.update(repr((name, value.dtype.str, value.shape)).encode())
         digest.update(np.ascontiguousarray(value).tobytes())
+    elif isinstance(value, set | frozenset):  # printed in an order of the process
+        digest.update(repr((name, sorted(map(repr, value)))).encode())
     else:
-        digest.update(repr((name, value)).encode())
+        digest.update(repr((name, _printed(value))).encode())
 
 
 def _code(part):
@@ -145,8 +148,19 @@ def _code(part):
     forward = type(part).forward
     code = getattr(forward, "__code__", None)
     compiled = code and (code.co_code, code.co_names, _plain(code.co_consts))
-    cells = [repr(c.cell_contents) for c in getattr(forward, "__closure__", None) or ()]
+    cells = getattr(forward, "__closure__", None) or ()
+    cells = [_printed(cell.cell_contents) for cell in cells]
     return type(part).__module__, type(part).__qualname__, compiled, cells
+
+
+def _printed(value):
+    """Print a value; a function by its code, not by where it lies in this process."""
+    if not isinstance(value, FunctionType):
+        return repr(value)
+    code = value.__code__
+    cells = [repr(cell.cell_contents) for cell in value.__closure__ or ()]
+    known = code.co_code, code.co_names, _plain(code.co_consts), value.__defaults__
+    return repr((value.__module__, value.__qualname__, known, cells))
 
 
 def _plain(constants):

@@ -8,8 +8,8 @@
 photo: EfficientNet-Lite0 on 15 photographs a class of PACS, scored on the others.
 text: MiniLM on 256 kitchen reviews, scored on 400 others. speech: the voice encoder of
 Resemblyzer, frozen, on 5 clips of each of 6 speakers, scored on the others.
-regularizers: EfficientNet-Lite0 on 5 paintings or sketches a class, plainly and with each
-regularizer, scored on the other 45 of each class.
+regularizers: EfficientNet-Lite0 on 5 paintings or sketches a class, plainly and with
+each regularizer, scored on the other 45 of each class.
 """
 
 import argparse
