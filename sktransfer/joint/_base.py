@@ -1,49 +1,25 @@
-"""What the joint estimators share: validation, domains, classes, prediction."""
+"""What the joint estimators share: validation, domains, classes."""
 
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, column_or_1d, validate_data
+from sklearn.utils.validation import column_or_1d
 
-from sktransfer._domains import domain_mask, label_array, resolve_domains
+from sktransfer._domains import label_array, resolve_domains
+from sktransfer._whole_estimators import (
+    BaseWholeClassifier,
+    BaseWholeEstimator,
+    ProbabilitiesMixin,
+)
 from sktransfer.exceptions import NoTargetWarning
 
 __all__ = ["BaseJoint", "BaseJointClassifier", "BaseProbabilisticClassifier"]
 
-_DOMAIN = {"sample_domain": True}
 
-
-class BaseJoint(ABC, BaseEstimator):
-    """What joint classifiers and regressors share: rows, domains, missing targets."""
-
-    def _check_X(self, X, *, reset):
-        tags = self.__sklearn_tags__().input_tags
-        return validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=[np.float64, np.float32],
-            accept_sparse="csr" if tags.sparse else False,
-            ensure_all_finite="allow-nan" if tags.allow_nan else True,
-        )
-
-    def _check_given(self, y):
-        if y is None:
-            raise ValueError(
-                f"{type(self).__name__} requires y to be passed, but the target y is "
-                "None."
-            )
-
-    def _check_labeled_source(self, domains, ordinary):
-        if not domains.labeled[~domains.is_target].any():
-            raise ValueError(
-                f"{type(self).__name__} needs labelled source rows, got none. Label "
-                f"some, or fit an ordinary {ordinary} on the labelled target rows."
-            )
+class BaseJoint(BaseWholeEstimator):
+    """What joint classifiers and regressors share: the rows of a missing target."""
 
     def _source_and_target(self, domains):
         """Return the numbers of the source rows and of the target rows.
@@ -62,15 +38,8 @@ class BaseJoint(ABC, BaseEstimator):
         )
         return source, source
 
-    def _checked_rows(self, X, sample_domain):
-        check_is_fitted(self)
-        X = self._check_X(X, reset=False)
-        if sample_domain is not None:
-            domain_mask(sample_domain, X.shape[0])
-        return X
 
-
-class BaseJointClassifier(ClassifierMixin, BaseJoint):
+class BaseJointClassifier(BaseWholeClassifier, BaseJoint):
     """Base of whole classifiers that learn from both domains at once.
 
     A concrete class writes `__init__` and two hooks:
@@ -82,18 +51,11 @@ class BaseJointClassifier(ClassifierMixin, BaseJoint):
     Without a target the source stands in for it, labels included.
     """
 
-    __metadata_request__fit = _DOMAIN
-    __metadata_request__predict = _DOMAIN
-    __metadata_request__decision_function = _DOMAIN
-    __metadata_request__score = _DOMAIN
+    __metadata_request__decision_function = {"sample_domain": True}
 
     @abstractmethod
     def _fit(self, X_source, y_source, X_target, y_target):
         """Learn from both domains."""
-
-    @abstractmethod
-    def _scores(self, X):
-        """Return one score a class for each row."""
 
     def _resolve(self, y, sample_domain, n_samples):
         self._check_given(y)
@@ -156,27 +118,6 @@ class BaseJointClassifier(ClassifierMixin, BaseJoint):
         """
         self._fit(X_source, y_source, X_target, y_target)
 
-    def _scores_of(self, X, sample_domain):
-        return self._scores(self._checked_rows(X, sample_domain))
-
-    def predict(self, X, *, sample_domain=None):
-        """Predict classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from; it is checked, but both domains share one rule.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Predicted classes.
-        """
-        scores = self._scores_of(X, sample_domain)
-        return self.classes_[np.argmax(scores, axis=1)]
-
     def decision_function(self, X, *, sample_domain=None):
         """Return the scores of the classes.
 
@@ -185,7 +126,7 @@ class BaseJointClassifier(ClassifierMixin, BaseJoint):
         X : array-like of shape (n_samples, n_features)
             Rows to score.
         sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from; it is checked, but both domains share one rule.
+            Where the rows are from; it is checked, but all get the same model.
 
         Returns
         -------
@@ -195,66 +136,6 @@ class BaseJointClassifier(ClassifierMixin, BaseJoint):
         scores = self._scores_of(X, sample_domain)
         return scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else scores
 
-    def score(self, X, y, sample_weight=None, *, sample_domain=None):
-        """Return the accuracy.
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        y : array-like of shape (n_samples,)
-            Their true labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from.
-
-        Returns
-        -------
-        float
-            Share of rows predicted right.
-        """
-        predicted = self.predict(X, sample_domain=sample_domain)
-        return accuracy_score(y, predicted, sample_weight=sample_weight)
-
-
-class BaseProbabilisticClassifier(BaseJointClassifier):
+class BaseProbabilisticClassifier(ProbabilitiesMixin, BaseJointClassifier):
     """Base of joint classifiers whose scores are probabilities."""
-
-    __metadata_request__predict_proba = _DOMAIN
-    __metadata_request__predict_log_proba = _DOMAIN
-
-    def predict_proba(self, X, *, sample_domain=None):
-        """Predict class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from; it is checked, but both domains share one rule.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        return self._scores_of(X, sample_domain)
-
-    def predict_log_proba(self, X, *, sample_domain=None):
-        """Predict logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from; it is checked, but both domains share one rule.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Log-probabilities, in the order of `classes_`.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X, sample_domain=sample_domain))

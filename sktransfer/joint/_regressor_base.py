@@ -1,21 +1,18 @@
-"""What the joint regressors share: validation, domains, prediction."""
+"""What the joint regressors share: validation and domains."""
 
 from abc import abstractmethod
 
 import numpy as np
-from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.validation import check_array, column_or_1d
 
 from sktransfer._domains import label_array, resolve_domains
+from sktransfer._whole_estimators import BaseWholeRegressor
 from sktransfer.joint._base import BaseJoint
 
 __all__ = ["BaseJointRegressor"]
 
-_DOMAIN = {"sample_domain": True}
 
-
-class BaseJointRegressor(RegressorMixin, BaseJoint):
+class BaseJointRegressor(BaseWholeRegressor, BaseJoint):
     """Base of whole regressors that learn from both domains at once.
 
     A concrete class writes `__init__` and two hooks:
@@ -27,17 +24,9 @@ class BaseJointRegressor(RegressorMixin, BaseJoint):
     Without a target the source stands in for it, values included.
     """
 
-    __metadata_request__fit = _DOMAIN
-    __metadata_request__predict = _DOMAIN
-    __metadata_request__score = _DOMAIN
-
     @abstractmethod
     def _fit(self, X_source, y_source, X_target, y_target):
         """Learn from both domains."""
-
-    @abstractmethod
-    def _predict(self, X):
-        """Return one value for each row."""
 
     def fit(self, X, y, *, sample_domain=None):
         """Learn from the source rows and the target rows together.
@@ -70,42 +59,3 @@ class BaseJointRegressor(RegressorMixin, BaseJoint):
         source, target = self._source_and_target(domains)
         self._fit(X[source], values[source], X[target], values[target])
         return self
-
-    def predict(self, X, *, sample_domain=None):
-        """Predict values.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from; it is checked, but both domains share one rule.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Predicted values.
-        """
-        return self._predict(self._checked_rows(X, sample_domain))
-
-    def score(self, X, y, sample_weight=None, *, sample_domain=None):
-        """Return the coefficient of determination.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        y : array-like of shape (n_samples,)
-            Their true values.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from.
-
-        Returns
-        -------
-        float
-            R squared of the predictions.
-        """
-        predicted = self.predict(X, sample_domain=sample_domain)
-        return r2_score(y, predicted, sample_weight=sample_weight)

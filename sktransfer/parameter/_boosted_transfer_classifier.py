@@ -273,7 +273,7 @@ class BoostedTransferClassifier(BaseSourceTransferClassifier, BaseBoostedTransfe
             else:
                 yield softmax(scores, axis=1)
 
-    def _probabilities(self, X):
+    def _scores(self, X):
         *_, shares = self._stages(X)
         return shares
 

@@ -216,7 +216,7 @@ class BoostedTransferRegressor(BaseSourceTransferRegressor, BaseBoostedTransfer)
         for scores in self._staged_scores(start, X):
             yield scores[:, 0].copy()
 
-    def _values(self, X):
+    def _predict(self, X):
         *_, values = self._stages(X)
         return values
 

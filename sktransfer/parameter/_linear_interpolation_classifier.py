@@ -187,7 +187,7 @@ class LinearInterpolationClassifier(BaseSourceTransferClassifier):
         names = getattr(self, "feature_names_in_", None)
         return given_probabilities(model, X, self.classes_, names)
 
-    def _probabilities(self, X):
+    def _scores(self, X):
         shares = self._probabilities_of(self.source_estimator_, X)
         if self.target_estimator_ is None:
             return shares

@@ -162,7 +162,7 @@ class LinearInterpolationRegressor(BaseSourceTransferRegressor):
         names = getattr(self, "feature_names_in_", None)
         return given_values(model, X, names)
 
-    def _values(self, X):
+    def _predict(self, X):
         values = self._values_of(self.source_estimator_, X)
         if self.target_estimator_ is None:
             return values

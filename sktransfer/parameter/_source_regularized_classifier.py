@@ -254,12 +254,12 @@ class SourceRegularizedClassifier(BaseSourceTransferClassifier):
             )
         return np.stack([p[0] for p in parts]), np.stack([p[1] for p in parts])
 
-    def _scores(self, X):
+    def _linear_scores(self, X):
         scores = safe_sparse_dot(X, self.coef_.T, dense_output=True) + self.intercept_
         return scores.ravel() if scores.shape[1] == 1 else scores
 
-    def _probabilities(self, X):
-        scores = self._scores(X)
+    def _scores(self, X):
+        scores = self._linear_scores(X)
         if scores.ndim == 1:
             return np.column_stack([expit(-scores), expit(scores)])
         return softmax(scores, axis=1)
@@ -279,7 +279,7 @@ class SourceRegularizedClassifier(BaseSourceTransferClassifier):
         ndarray of shape (n_samples,) or (n_samples, n_classes)
             One score a class; for two classes the log-odds of the second.
         """
-        return self._scores(self._checked_rows(X, sample_domain))
+        return self._linear_scores(self._checked_rows(X, sample_domain))
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -237,7 +237,7 @@ class SourceRegularizedRegressor(BaseSourceTransferRegressor):
         start = np.zeros((1, self.n_features_in_)), np.zeros(1)
         return fit_towards(part.X, part.y, part.weight, *start, self.source_alpha, loss)
 
-    def _values(self, X):
+    def _predict(self, X):
         eta = X @ self.coef_ + self.intercept_
         return np.exp(eta) if self.loss == "poisson" else eta
 

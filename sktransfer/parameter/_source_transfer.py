@@ -4,8 +4,7 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.base import ClassifierMixin, RegressorMixin, is_regressor
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.base import is_regressor
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, column_or_1d
 
@@ -17,8 +16,13 @@ from sktransfer._domains import (
     label_array,
     resolve_domains,
 )
+from sktransfer._whole_estimators import (
+    BaseWholeClassifier,
+    BaseWholeEstimator,
+    BaseWholeRegressor,
+    ProbabilitiesMixin,
+)
 from sktransfer.exceptions import NoTargetWarning
-from sktransfer.joint._base import BaseJoint
 
 __all__ = [
     "BaseSourceTransfer",
@@ -26,8 +30,6 @@ __all__ = [
     "BaseSourceTransferRegressor",
     "LabelledRows",
 ]
-
-_DOMAIN = {"sample_domain": True}
 
 
 @dataclass(frozen=True)
@@ -91,12 +93,8 @@ def _domains(y, sample_domain, *, regression, fits_source):
     return Domains(domain, labeled)
 
 
-class BaseSourceTransfer(BaseJoint):
+class BaseSourceTransfer(BaseWholeEstimator):
     """Validation: labelled source rows and labelled target rows with their weights."""
-
-    __metadata_request__fit = _DOMAIN
-    __metadata_request__predict = _DOMAIN
-    __metadata_request__score = _DOMAIN
 
     def _labelled_rows(self, X, y, sample_domain, sample_weight, *, fits_source):
         regression = is_regressor(self)
@@ -150,134 +148,18 @@ class BaseSourceTransfer(BaseJoint):
         )
 
 
-class BaseSourceTransferClassifier(ClassifierMixin, BaseSourceTransfer):
+class BaseSourceTransferClassifier(
+    ProbabilitiesMixin, BaseWholeClassifier, BaseSourceTransfer
+):
     """Base of classifiers.
 
-    A concrete class writes `fit`, and ``_probabilities(X)``: one column a class, for
-    checked rows.
+    A concrete class writes `fit`, and ``_scores(X)``: probabilities, one column a
+    class, for checked rows.
     """
 
-    __metadata_request__predict_proba = _DOMAIN
-    __metadata_request__predict_log_proba = _DOMAIN
 
-    def predict(self, X, *, sample_domain=None):
-        """Predict classes.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from; it is checked, but all get the target's model.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Predicted classes.
-        """
-        shares = self._probabilities(self._checked_rows(X, sample_domain))
-        return self.classes_[np.argmax(shares, axis=1)]
-
-    def predict_proba(self, X, *, sample_domain=None):
-        """Predict class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from; it is checked, but all get the target's model.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Probabilities, in the order of `classes_`.
-        """
-        return self._probabilities(self._checked_rows(X, sample_domain))
-
-    def predict_log_proba(self, X, *, sample_domain=None):
-        """Predict logarithms of class probabilities.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from; it is checked, but all get the target's model.
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            Log-probabilities, in the order of `classes_`.
-        """
-        with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X, sample_domain=sample_domain))
-
-    def score(self, X, y, sample_weight=None, *, sample_domain=None):
-        """Return the accuracy.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        y : array-like of shape (n_samples,)
-            Their true labels.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from.
-
-        Returns
-        -------
-        float
-            Share of rows predicted right.
-        """
-        predicted = self.predict(X, sample_domain=sample_domain)
-        return accuracy_score(y, predicted, sample_weight=sample_weight)
-
-
-class BaseSourceTransferRegressor(RegressorMixin, BaseSourceTransfer):
+class BaseSourceTransferRegressor(BaseWholeRegressor, BaseSourceTransfer):
     """Base of regressors.
 
-    A concrete class writes `fit`, and ``_values(X)``: one
-    value for each checked row.
+    A concrete class writes `fit`, and ``_predict(X)``: one value for each checked row.
     """
-
-    def predict(self, X, *, sample_domain=None):
-        """Predict values.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from; it is checked, but all get the target's model.
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-            Predicted values.
-        """
-        return self._values(self._checked_rows(X, sample_domain))
-
-    def score(self, X, y, sample_weight=None, *, sample_domain=None):
-        """Return the coefficient of determination.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-            Rows to predict for.
-        y : array-like of shape (n_samples,)
-            Their true values.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-        sample_domain : array-like of shape (n_samples,), default=None
-            Where the rows are from.
-
-        Returns
-        -------
-        float
-            R squared of the predictions.
-        """
-        predicted = self.predict(X, sample_domain=sample_domain)
-        return r2_score(y, predicted, sample_weight=sample_weight)

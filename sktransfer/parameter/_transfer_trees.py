@@ -85,7 +85,7 @@ class BaseTransferTrees(BaseSourceTransferClassifier):
         self.trees_ = [tree for pair in pairs for tree in pair]
         return self
 
-    def _probabilities(self, X):
+    def _scores(self, X):
         X = np.asarray(X, dtype=np.float32)
         total = np.zeros((len(X), len(self.classes_)))
         for tree in self.trees_:
