@@ -113,9 +113,10 @@ class BoostedTransferClassifier(BaseSourceTransferClassifier, BaseBoostedTransfe
 
     .. math:: - \frac{\sum_{i \in R} s_i g_i}{\sum_{i \in R} s_i h_i + \lambda} ,
 
-    one Newton step with the penalty :math:`\lambda` of [3]_. With a constant source
-    and no penalty it is `sklearn.ensemble.GradientBoostingClassifier`, but for a factor
-    of (n_classes - 1) / n_classes that scikit-learn has for more than two classes.
+    one Newton step with the penalty :math:`\lambda` of [3]_. With a constant source,
+    no penalty and no smoothing it is `sklearn.ensemble.GradientBoostingClassifier`, but
+    for a factor of (n_classes - 1) / n_classes that scikit-learn has for more than two
+    classes.
 
     A class that the source lacks starts from its share of the labelled target rows. NaN
     is taken as missing where the source model does so; trees send it to the better

@@ -74,6 +74,15 @@ def test_constant_source_is_plain_boosting(domains):
     assert_allclose(model.predict(X), plain.predict(X))
 
 
+def test_bounded_leaves_are_plain_boosting(domains):
+    _, _, X, y = domains
+    source, bound = DummyRegressor().fit(X, y), {"max_depth": None, "max_leaf_nodes": 5}
+    model = BoostedTransferRegressor(source, **OURS | bound).fit(X, y)
+    plain = GradientBoostingRegressor(**THEIRS | bound).fit(X, y)
+    assert_allclose(model.predict(X), plain.predict(X))
+    assert {trees[0].tree.get_n_leaves() for trees in model.trees_} == {5}
+
+
 def test_it_is_gradient_boosting_from_a_frozen_model(domains):
     X_source, y_source, X, y = domains
     source = HistGradientBoostingRegressor(max_iter=20).fit(X_source, y_source)
