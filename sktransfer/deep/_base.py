@@ -287,6 +287,7 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
                 mixed_precision=self.mixed_precision in ("auto", True),
                 batch_size=size,
                 memory=self.memory,
+                verbose=self.verbose,
             )
 
     def _batch_rows(self, X):

@@ -6,12 +6,21 @@ import torch
 from sktransfer.deep._device import autocast
 from sktransfer.deep._feature_cache import shared_cache
 from sktransfer.deep._frozen_part import cut_network, fingerprint
+from sktransfer.deep._progress import shown
 
 __all__ = ["frozen_features", "outputs_of"]
 
 
 def frozen_features(
-    network, arrays, *, device, mixed_precision, batch_size, memory, cache=shared_cache
+    network,
+    arrays,
+    *,
+    device,
+    mixed_precision,
+    batch_size,
+    memory,
+    verbose=0,
+    cache=shared_cache,
 ):
     """Return what learns in a network, and what is frozen applied to arrays of rows.
 
@@ -29,6 +38,8 @@ def frozen_features(
         Rows of a forward pass.
     memory : str, path-like, joblib.Memory or None
         Folder for features on disk.
+    verbose : int, default=0
+        1: progress is shown.
     cache : FeatureCache
         Where the rows are kept.
 
@@ -53,6 +64,7 @@ def frozen_features(
             device,
             mixed_precision=mixed_precision,
             batch_size=batch_size,
+            verbose=verbose if len(X) > batch_size else 0,
         )
 
     training = network.training
@@ -66,7 +78,7 @@ def frozen_features(
     return cut.live, features
 
 
-def outputs_of(module, X, device, *, mixed_precision, batch_size):
+def outputs_of(module, X, device, *, mixed_precision, batch_size, verbose=0):
     """Return a module's outputs for rows, batch by batch, without gradients.
 
     Parameters
@@ -81,6 +93,8 @@ def outputs_of(module, X, device, *, mixed_precision, batch_size):
         Whether bfloat16 is used where there is it.
     batch_size : int
         Rows of a batch.
+    verbose : int, default=0
+        1: progress is shown.
 
     Returns
     -------
@@ -89,7 +103,8 @@ def outputs_of(module, X, device, *, mixed_precision, batch_size):
     """
     outputs = []
     with torch.no_grad(), autocast(device, mixed_precision):
-        for start in range(0, len(X), batch_size):
+        starts = range(0, len(X), batch_size)
+        for start in shown(starts, "Features", verbose=verbose):
             batch = torch.from_numpy(np.array(X[start : start + batch_size]))
             found = module(batch.to(device))
             if found.dtype == torch.bfloat16:  # numpy has none

@@ -62,6 +62,8 @@ class PretrainedFeatures(
     memory : str, path-like or joblib.Memory, default=None
         Folder where features are kept for other processes and later sessions, too. In
         memory they are kept anyway, up to one GiB for all networks together.
+    verbose : int, default=0
+        1: the batches that are done are shown.
 
     Attributes
     ----------
@@ -106,12 +108,14 @@ class PretrainedFeatures(
         device="auto",
         mixed_precision="auto",
         memory=None,
+        verbose=0,
     ):
         self.backbone = backbone
         self.batch_size = batch_size
         self.device = device
         self.mixed_precision = mixed_precision
         self.memory = memory
+        self.verbose = verbose
 
     def _check_X(self, X, *, reset):
         if self.preprocessor_ is not None:
@@ -145,7 +149,7 @@ class PretrainedFeatures(
         else:
             X = self._check_X(X, reset=True)
             self._make(torch.from_numpy(np.array(X[:1])))
-        self._n_features_out = self._features(X[:1]).shape[1]
+        self._n_features_out = self._features(X[:1], quiet=True).shape[1]
         return self
 
     def _load(self, X):
@@ -177,7 +181,7 @@ class PretrainedFeatures(
         check_is_fitted(self)
         return self._features(self._check_X(X, reset=False))
 
-    def _features(self, X):
+    def _features(self, X, *, quiet=False):
         if self.backbone_ is None:
             return X.reshape(len(X), -1).copy()
         device = torch.device(self.device_)
@@ -196,6 +200,7 @@ class PretrainedFeatures(
                     device,
                     mixed_precision=mixed,
                     batch_size=self.batch_size,
+                    verbose=0 if quiet else self.verbose,
                 )
             except (RuntimeError, ValueError) as error:
                 raise ValueError(

@@ -106,7 +106,7 @@ def probabilities_of(estimator, X, classes):
             "may be degenerate, equal rows or constant columns for example: scale the "
             "features, or regularise the estimator more."
         )
-    if len(estimator.classes_) == len(classes):
+    if np.array_equal(estimator.classes_, classes):
         return found
     probabilities = np.zeros((len(found), len(classes)), dtype=found.dtype)
     probabilities[:, np.searchsorted(classes, estimator.classes_)] = found
