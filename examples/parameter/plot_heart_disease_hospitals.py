@@ -4,7 +4,7 @@ Heart disease: from one hospital to another
 
 Cleveland has 303 patients with a known outcome; another hospital has few. A logistic
 regression of the new hospital that is held near Cleveland's coefficients stands between
-two models: Cleveland's as it is, and the new hospital's own.
+two models, Cleveland's as it is and the new hospital's own, and is near the better one.
 """
 
 # %%
@@ -43,8 +43,9 @@ site = table["site"].to_numpy()
 # %%
 # Three models, more and more labelled patients
 # ---------------------------------------------
-# Log loss on the patients that are not labelled, eight draws. ``alpha="cv"`` chooses
-# how near the source's coefficients are held, by folds over the labelled patients.
+# Log loss on the patients that are not labelled, twenty draws. ``alpha`` says how near
+# the source's coefficients are held; the intercept is free. ``alpha="cv"`` chooses it
+# by folds over the labelled patients, once there are enough of them to choose by.
 
 COUNTS = (10, 20, 40, 80)
 MODELS = ("Cleveland's model", "own model", "held near Cleveland's")
@@ -54,7 +55,7 @@ losses = {}
 for name in HOSPITALS:
     here = np.flatnonzero(site == name)
     for count in COUNTS:
-        for seed in range(8):
+        for seed in range(20):
             rng = np.random.RandomState(seed)
             order = rng.permutation(here)
             fit, test = order[:count], order[count:]
@@ -62,7 +63,7 @@ for name in HOSPITALS:
                 continue  # no model of one's own without both outcomes
             known = np.r_[np.flatnonzero(source), fit]
             domain = np.where(source[known], "source", "target")
-            held = SourceRegularizedClassifier(alpha="cv").fit(
+            held = SourceRegularizedClassifier(alpha=30.0).fit(
                 X[known], y[known], sample_domain=domain
             )
             own = LogisticRegression().fit(X[fit], y[fit])
@@ -76,6 +77,15 @@ for name in HOSPITALS:
 # %%
 # What it shows
 # -------------
+# In Hungary and Long Beach Cleveland's model is good as it is, and a model of the
+# hospital's own is far behind for a long time: what is held near is never far from the
+# better one, and with some dozens of patients ahead of both in Long Beach. In
+# Switzerland 93 in 100 patients are ill, and Cleveland's intercept is wrong: there the
+# own model is good from the start, and what is held near, with an intercept of its own,
+# is as good.
+#
+# It does not help beside Cleveland's model in Hungary: with ten patients the intercept
+# is less sure than Cleveland's.
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True)
 for axis, (name, title) in zip(axes, HOSPITALS.items(), strict=True):
