@@ -263,6 +263,8 @@ def _count_features(backbone, sample):
     try:
         with torch.no_grad():
             return flat_features(backbone(sample)).shape[1]
+    except torch.OutOfMemoryError:
+        raise
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"The backbone cannot take rows of shape {tuple(sample.shape[1:])}: {error}"

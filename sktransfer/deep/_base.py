@@ -17,11 +17,12 @@ from sktransfer._compat import (
 )
 from sktransfer._domains import resolve_domains
 from sktransfer.deep._accelerate import agreed, check_accelerator
+from sktransfer.deep._adapters import adapter_parameters, add_adapters
 from sktransfer.deep._backbone_registry import load_backbone
 from sktransfer.deep._backbones import build_network
 from sktransfer.deep._content_order import content_order
 from sktransfer.deep._device import resolve_device, seeded
-from sktransfer.deep._fine_tuning_checks import check_fine_tuning
+from sktransfer.deep._fine_tuning_checks import check_fine_tuning, check_one_epoch
 from sktransfer.deep._frozen_features import frozen_features, outputs_of
 from sktransfer.deep._held_rows import split_rows
 from sktransfer.deep._interrupts import keeping_state
@@ -103,6 +104,12 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         """Validate; return the labelled rows, which are target, and all labels."""
         check_fine_tuning(self)
         check_accelerator(self.accelerator)
+        if self.peft is not None and self._pretrains():
+            raise ValueError(
+                "`peft` adapts a backbone that comes with its own weights, and there "
+                "is a first phase in which all weights learn. Pass a name or a trained "
+                "module, or pretrain=False."
+            )
         if y is None:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is "
@@ -151,6 +158,7 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         with seeded(self._own_seed(seed), device), keeping_state(self, resumed):
             if not resumed:
                 self.network_ = self._build(X[:2])
+            self._adapt_again()
             X = self._cast(X)
             self.history_ = []
             self.__dict__.pop("_moments", None)
@@ -164,6 +172,8 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         """Return a new network; whole numbers stay whole if the backbone takes them."""
         given = self._loaded_module if self._is_named else self.backbone
         sample = torch.from_numpy(np.array(X))
+        if self._device().type == "mps" and sample.dtype == torch.float64:
+            sample = sample.float()  # the device has no double precision
         peft = self.peft if adapted else None
         settings = {"peft": peft, "is_loaded": self._is_named}
         parts = (self.head, self._n_outputs())
@@ -176,8 +186,19 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
             network = build_network(given, *parts, sample, **settings)
         dtype = next(network.head.parameters()).dtype
         whole = not sample.is_floating_point()
+        if dtype == torch.bfloat16:
+            raise ValueError(
+                "The weights of the backbone are bfloat16, which numpy does not have. "
+                "Pass backbone.float(); on CUDA mixed_precision computes in bfloat16."
+            )
         self.input_dtype_ = "int64" if whole else str(dtype).removeprefix("torch.")
         return network
+
+    def _adapt_again(self):
+        """Put adapters in again after `load`, which has folded them."""
+        backbone = self.network_.backbone
+        if self.peft is not None and not adapter_parameters(backbone):
+            self.network_.backbone = add_adapters(backbone.eval(), self.peft)
 
     def _cast(self, X):
         return X.astype(self.input_dtype_, copy=False)
@@ -292,11 +313,13 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
 
     def _batch_rows(self, X):
         """Rows of a forward pass: many where they are short."""
-        return 1024 if X.ndim == 2 and X.dtype.kind == "f" else self.batch_size
+        is_short = self.backbone is None and X.ndim == 2
+        return 1024 if is_short else self.batch_size
 
     def _train_one_epoch(self, rows, is_first):
         """Go on with the optimizer where the last call of `partial_fit` left it."""
-        optimizer, moments = getattr(self, "_moments", (None, None))
+        kept = getattr(self, "_moments", (None, None, None))
+        memory = (self.optimizer, self.layer_decay, is_first)
         phase = self._phase("partial-fit", 1, is_first=is_first)
         net = train(
             self.network_,
@@ -305,12 +328,15 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
             self.history_,
             loss=self._loss(),
             device=self._device(),
-            moments=moments if optimizer == self.optimizer else None,
+            moments=kept[1] if kept[0] == memory else None,
+            start=None if is_first else kept[2],
         )
-        self._moments = self.optimizer, moments_of(net.optimizer_)
+        start = None if is_first else net.start_
+        self._moments = memory, moments_of(net.optimizer_), start
 
     def _partial_fit(self, X, y, sample_domain, sample_weight, labels):
         first = not hasattr(self, "network_")
+        check_one_epoch(self)
         X, y, weight, is_target, known = self._prepare(
             X, y, sample_domain, sample_weight, reset=first
         )
@@ -323,10 +349,11 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
             seed = check_random_state(self.random_state).randint(2**31 - 1)
         else:
             seed = self.n_iter_  # other batches in every call
-        with seeded(seed, device):
+        with seeded(seed, device), keeping_state(self, not first):
             if first:
                 self.network_ = self._build(X[:2])
                 self.history_ = []
+            self._adapt_again()
             is_first = self._pretrains() and all(
                 epoch["phase"] == "partial-fit" for epoch in self.history_
             )
@@ -335,8 +362,6 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
                 weight = np.where(is_target, weight, weight * self.source_weight)
             rows = self._rows(self._cast(X), y, weight, weight > 0)
             self._train_one_epoch(rows, is_first)
-        self.network_.eval()
-        self.n_iter_ = len(self.history_)
         return self
 
     def _forward(self, X):

@@ -36,8 +36,13 @@ def is_indicator(y):
     return y.ndim == 2 and y.shape[1] > 1
 
 
-def check_indicator(y):
+def check_indicator(y, n_labels):
     """Return several labels a row as floats; raise unless they are 0 and 1."""
+    if y.shape[1] != n_labels:
+        raise ValueError(
+            f"y has {y.shape[1]} labels a row, after {n_labels} in the first call. Fit "
+            "anew."
+        )
     known = np.isin(y, [0, 1])
     if not known.all():
         raise ValueError(

@@ -339,10 +339,9 @@ class FineTunedClassifier(ClassPredictions, ClassifierMixin, BaseFineTuned):
                 "y has one label a row in one call and several in another. Fit anew."
             )
         if self.multilabel_:
-            codes = check_indicator(y)
             if reset:
                 self.classes_ = np.arange(y.shape[1])
-            return codes
+            return check_indicator(y, len(self.classes_))
         labels, y = plain_labels(labels), plain_labels(y)
         check_classification_targets(labels)
         if self.unlabeled is not None and labels.dtype.kind == "f":
@@ -384,8 +383,13 @@ class FineTunedClassifier(ClassPredictions, ClassifierMixin, BaseFineTuned):
             return weights[np.searchsorted(seen, codes)]
         weights = compute_class_weight(
             self.class_weight, classes=self.classes_, y=self.classes_[codes]
-        )
-        return weights[codes]
+        )[codes]
+        if weights.min() < 0 or not weights.any():
+            raise ValueError(
+                "`class_weight` must hold numbers >= 0, some of them positive for "
+                f"classes that y has, got {self.class_weight}."
+            )
+        return weights
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

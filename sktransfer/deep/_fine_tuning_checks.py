@@ -6,7 +6,7 @@ from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.deep._regularizer import Regularizer
 from sktransfer.deep._schedule import SCHEDULES
 
-__all__ = ["check_fine_tuning"]
+__all__ = ["check_fine_tuning", "check_one_epoch"]
 
 
 def check_fine_tuning(model):
@@ -38,6 +38,17 @@ def check_fine_tuning(model):
     check_number("clip_norm", model.clip_norm, low=0, low_open=True, also=(None,))
     _check_unfreezing(model.unfreeze_every, model.trainable)
     _check_hooks(model)
+
+
+def check_one_epoch(model):
+    """Raise where a setting counts from the start of a phase of many epochs."""
+    for name in ("regularizer", "unfreeze_every"):
+        if getattr(model, name) is not None:
+            raise ValueError(
+                f"`{name}` counts from the start of a phase, and partial_fit learns "
+                "one epoch a call. Use fit, with warm_start=True to go on, or set "
+                f"{name}=None."
+            )
 
 
 def _check_trainable(trainable):

@@ -43,11 +43,11 @@ class _Features(nn.Module):
 
 
 class _Live(nn.Module):
-    """The head alone; it has the modes and the parameters of the network."""
+    """What learns: the head, and the rest of the backbone, if some of it does."""
 
-    def __init__(self, network):
+    def __init__(self, network, rest=None):
         super().__init__()
-        self.head = network.head
+        self.rest, self.head = rest, network.head
         # Not a submodule: it only sets the mode of what is frozen.
         object.__setattr__(self, "network", network)
 
@@ -58,7 +58,11 @@ class _Live(nn.Module):
 
     def forward(self, X):
         """Return the scores of the head."""
-        return self.head(X)
+        return self.head(X if self.rest is None else flat_features(self.rest(X)))
+
+    def freeze(self, trainable):
+        """Freeze as the network does; what was cut off never learns."""
+        self.network.freeze(trainable)
 
     def train(self, mode=True):
         """Set the mode of the network, so that what is frozen in it stays as it is."""
@@ -68,7 +72,12 @@ class _Live(nn.Module):
 
 
 def cut_network(network):
-    """Cut a network between a frozen backbone and its head.
+    """Cut a network between what is frozen and what learns.
+
+    A backbone of which all is frozen is cut before its head. One that is a
+    `torch.nn.Sequential`, or nothing but a wrapper of one, is cut before the first
+    part that learns: what comes after a part sees nothing but its output. Other
+    backbones are not cut inside, for nothing says in which order their parts are used.
 
     Parameters
     ----------
@@ -82,16 +91,33 @@ def cut_network(network):
         for a row depend on the other rows of the batch.
     """
     backbone = network.backbone
-    if any(p.requires_grad for p in backbone.parameters()) or not by_row(backbone):
+    if not any(p.requires_grad for p in backbone.parameters()):
+        if not by_row(backbone):
+            return None
+        return Cut(_Features(backbone), _Live(network))
+    if type(backbone) is not nn.Sequential or _hooks(backbone):
         return None
-    return Cut(_Features(backbone), _Live(network))
+    parts = list(backbone)
+    first = next(i for i, part in enumerate(parts) if _learns(part))
+    frozen = nn.Sequential(*parts[:first])
+    if not any(True for _ in frozen.parameters()) or not by_row(frozen, itself=False):
+        return None
+    return Cut(frozen, _Live(network, nn.Sequential(*parts[first:])))
 
 
-def by_row(module):
-    """Whether a module treats each row alike, whatever batch it is in."""
+def _learns(part):
+    return any(p.requires_grad for p in part.parameters())
+
+
+def by_row(module, *, itself=True):
+    """Whether a module treats each row alike, whatever batch it is in.
+
+    `itself` says whether its own mode counts, besides those of its parts.
+    """
     return not any(
         part.training or (isinstance(part, _BatchNorm) and part.running_mean is None)
         for part in module.modules()
+        if itself or part is not module
     )
 
 
@@ -145,12 +171,18 @@ def _add(digest, name, value):
 
 def _code(part):
     """Return what a part is and computes: a class of the same name may do more."""
-    forward = type(part).forward
+    kind, forward = type(part), type(part).forward
     code = getattr(forward, "__code__", None)
     compiled = code and (code.co_code, code.co_names, _plain(code.co_consts))
     cells = getattr(forward, "__closure__", None) or ()
     cells = [_printed(cell.cell_contents) for cell in cells]
-    return type(part).__module__, type(part).__qualname__, compiled, cells
+    own = {}
+    if not kind.__module__.startswith("torch."):  # helpers of the forward pass
+        own = {k: _printed(v) for k, v in vars(kind).items()}
+    helpers = sorted(
+        v for v in own.items() if isinstance(vars(kind)[v[0]], FunctionType)
+    )
+    return kind.__module__, kind.__qualname__, compiled, cells, helpers
 
 
 def _printed(value):

@@ -1,5 +1,6 @@
 """What is left of a network when its training ends before the last epoch."""
 
+import copy
 from contextlib import contextmanager
 
 __all__ = ["keeping_state"]
@@ -10,8 +11,8 @@ def keeping_state(model, resumed):
     """Finish a fit; after an error or Ctrl-C leave no half-trained network behind.
 
     The error is raised in any case. With ``on_interrupt="keep"`` the weights so far
-    stay after Ctrl-C; else a network that was fitted before gets its weights back, and
-    a new one is taken away.
+    stay after Ctrl-C; else, and after any other error, a network that was fitted before
+    gets its weights back, and a new one is taken away.
 
     Parameters
     ----------
@@ -20,16 +21,14 @@ def keeping_state(model, resumed):
     resumed : bool
         Whether the network was fitted before.
     """
-    before = None
-    if resumed and model.on_interrupt == "discard":
-        before = {k: v.clone() for k, v in model.network_.state_dict().items()}
+    before = copy.deepcopy(model.network_) if resumed else None
     try:
         yield
     except BaseException as error:
         kept = isinstance(error, KeyboardInterrupt) and model.on_interrupt == "keep"
-        if before is not None:
-            model.network_.load_state_dict(before)
-        elif not kept and not resumed:
+        if not kept and resumed:
+            model.network_ = before
+        elif not kept:
             model.__dict__.pop("network_", None)
         if hasattr(model, "network_"):
             _finish(model)

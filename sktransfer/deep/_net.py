@@ -11,6 +11,9 @@ from sktransfer.deep._regularizer import Batch
 
 __all__ = ["Net", "StopTraining", "WithTerm"]
 
+# How torch says that batch normalisation has one row to look at.
+_ONE_ROW = "Expected more than 1 value per channel"
+
 
 class StopTraining(Exception):
     """Ends a phase from inside a callback.
@@ -90,7 +93,16 @@ class Net(NeuralNet):
             batch = {**rows, "X": _augmented(self.phase.augment, rows["X"])}, y
         self.batch_ = batch
         with explain_out_of_memory(len(batch[0]["X"]), self.device):
-            return super().train_step_single(batch, **fit_params)
+            try:
+                return super().train_step_single(batch, **fit_params)
+            except ValueError as error:
+                if _ONE_ROW not in str(error):
+                    raise
+                raise ValueError(
+                    "Batch normalisation cannot learn from a batch of one row. Give it "
+                    "at least two rows and batch_size=2, or trainable='head', which "
+                    "leaves it as it is."
+                ) from error
 
     def rows_of_step(self, batch):
         """Count the rows of a batch."""
@@ -132,8 +144,10 @@ class Net(NeuralNet):
 
     def get_loss(self, y_pred, y_true, X=None, training=False):
         """Return a batch's share of the weighted mean loss over all rows."""
-        y_true = y_true.to(y_pred.device)
         outputs = _at_least_float32(y_pred)
+        if y_true.is_floating_point():
+            y_true = y_true.to(outputs.dtype)
+        y_true = y_true.to(y_pred.device)
         losses = self.criterion_(outputs, y_true)
         weight = X["w"].to(losses.device)
         if not training:

@@ -23,6 +23,7 @@ from sktransfer.deep._device import resolve_device
 from sktransfer.deep._feature_cache import shared_cache
 from sktransfer.deep._frozen_features import outputs_of
 from sktransfer.deep._frozen_part import by_row, fingerprint
+from sktransfer.deep._out_of_memory import explain_out_of_memory
 from sktransfer.deep._rows_in import check_rows, n_rows_of, take_rows
 
 __all__ = ["PretrainedFeatures"]
@@ -194,14 +195,15 @@ class PretrainedFeatures(
         def compute(rows):
             network = _Flat(self.backbone_).to(device).eval()
             try:
-                return outputs_of(
-                    network,
-                    rows,
-                    device,
-                    mixed_precision=mixed,
-                    batch_size=self.batch_size,
-                    verbose=0 if quiet else self.verbose,
-                )
+                with explain_out_of_memory(self.batch_size, device):
+                    return outputs_of(
+                        network,
+                        rows,
+                        device,
+                        mixed_precision=mixed,
+                        batch_size=self.batch_size,
+                        verbose=0 if quiet else self.verbose,
+                    )
             except (RuntimeError, ValueError) as error:
                 raise ValueError(
                     "The backbone cannot take rows of shape "

@@ -35,8 +35,18 @@ def check_rows(model, X, *, reset):
     kinds = [np.float64, np.float32]
     if model.backbone is not None:
         kinds += [np.int64]
-    # In C order, however they come: the last digits of a product depend on it.
-    X = validate_data(model, X, reset=reset, dtype=kinds, order="C", allow_nd=True)
+    try:
+        # In C order, however they come: the last digits of a product depend on it.
+        X = validate_data(model, X, reset=reset, dtype=kinds, order="C", allow_nd=True)
+    except ValueError as error:
+        is_numbers = isinstance(X, np.ndarray) and X.dtype.kind in "biuf"
+        if model.backbone is None or is_numbers:
+            raise
+        raise ValueError(
+            f"{error} A module takes one array of numbers. Make it by "
+            "ImagePreprocessor, SentenceTokenizer or MelSpectrogram in a pipeline, or "
+            "name a backbone ('torchvision:...', 'hf:...'), which prepares its rows."
+        ) from error
     if reset:
         model.input_shape_ = tuple(X.shape[1:])
     elif tuple(X.shape[1:]) != model.input_shape_:

@@ -7,6 +7,7 @@ from torch import nn
 
 from sktransfer.deep._backbones import flat_features
 from sktransfer.deep._frozen_features import outputs_of
+from sktransfer.deep._out_of_memory import explain_out_of_memory
 
 __all__ = ["source_features", "source_head"]
 
@@ -37,15 +38,16 @@ def source_features(backbone, X, device):
     torch.Tensor of shape (n_samples, d)
     """
     modes = [(module, module.training) for module in backbone.modules()]
-    batch_size = 1024 if X.ndim == 2 else 64
+    batch_size = 64
     try:
-        features = outputs_of(
-            _Features(backbone).eval(),
-            X,
-            device,
-            mixed_precision=False,
-            batch_size=batch_size,
-        )
+        with explain_out_of_memory(batch_size, device):
+            features = outputs_of(
+                _Features(backbone).eval(),
+                X,
+                device,
+                mixed_precision=False,
+                batch_size=batch_size,
+            )
     finally:
         for module, training in modes:
             module.training = training

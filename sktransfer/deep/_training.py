@@ -47,6 +47,8 @@ class _Patience(EarlyStopping):
         try:
             super().on_epoch_end(net, **kwargs)
         except KeyboardInterrupt:
+            if self.misses_ != self.patience:  # not out of patience: the user's own
+                raise
             net.stops = True
 
 
@@ -112,6 +114,7 @@ def train(
     valid=None,
     bridge=None,
     moments=None,
+    start=None,
 ):
     """Train `network` in place; return the skorch net, with the optimizer's state.
 
@@ -135,6 +138,8 @@ def train(
         Where scikit-learn's callbacks are told about the epochs; None: they are not.
     moments : dict, default=None
         What the optimizer remembers of an earlier call (`moments_of`).
+    start : dict, default=None
+        Weights that L2-SP pulls toward; None: those at the start of the call.
 
     Returns
     -------
@@ -153,7 +158,7 @@ def train(
         net = make_net(
             network, rows, phase, WithTerm(loss, term), device, valid, bridge
         )
-        _fit(net, rows, moments)
+        _fit(net, rows, moments, start)
     finally:
         network.keeps, network.kept = False, None
         if term is not None:
@@ -163,12 +168,14 @@ def train(
     return net
 
 
-def _fit(net, rows, moments):
+def _fit(net, rows, moments, start):
     net.initialize()
     if moments is not None:
         fresh = net.optimizer_.state_dict()  # the learning rates may be new
         net.optimizer_.load_state_dict({**fresh, "state": moments})
     net.remember_start()
+    if start is not None and start.keys() == net.start_.keys():
+        net.start_ = {name: v.to(net.start_[name].device) for name, v in start.items()}
     X, y = _as_batchable(rows)
     net.notify("on_train_begin", X=X, y=y)
     with suppress(StopTraining):
