@@ -87,8 +87,8 @@ shared = {"lr": 2e-3, "backbone_lr": 5e-4, "schedule": "cosine", "batch_size": 1
 shared |= {"max_epochs": 6, "random_state": 0}
 
 of_photographs = FineTunedClassifier(Lite0(), warm_start=True, **shared)
-of_photographs.set_params(max_epochs=3).fit(X_photo, kinds)
-of_photographs.set_params(max_epochs=6)
+of_photographs.set_params(max_epochs=2).fit(X_photo, kinds)
+of_photographs.set_params(max_epochs=10, batch_size=8)
 
 
 def frozen(X, y):
@@ -106,6 +106,8 @@ def from_scratch(X, y):
 
 
 METHODS = {"frozen": frozen, "fine-tuned": fine_tuned, "from scratch": from_scratch}
+# From scratch only the largest number of pictures is worth the time.
+SHOWN = {"frozen": COUNTS, "fine-tuned": COUNTS, "from scratch": COUNTS[-1:]}
 
 
 def few_labels(y, count, seed):
@@ -129,11 +131,13 @@ for style, title in STYLES.items():
     for count in COUNTS:
         fit, test = few_labels(y, count, seed=0)
         for name, learn in METHODS.items():
+            if count not in SHOWN[name]:
+                continue
             model = learn(X[fit], y[fit])
             f1 = f1_score(y[test], model.predict(X[test]), average="macro")
             scores[style, name, count] = f1
     line = "  ".join(
-        f"{name} " + " ".join(f"{scores[style, name, c]:.2f}" for c in COUNTS)
+        f"{name} " + " ".join(f"{scores[style, name, c]:.2f}" for c in SHOWN[name])
         for name in METHODS
     )
     line = f"photographs only {unlabelled[style]:.2f}  {line}"
@@ -142,9 +146,9 @@ for style, title in STYLES.items():
 # %%
 # What it shows
 # -------------
-# Frozen features are good from the first picture of a class. Fine-tuning overtakes them
-# once there are some, the more so on sketches, which are further from photographs. From
-# scratch the same network learns next to nothing from 70 pictures.
+# Paintings are near enough to photographs: the network that learned on these is ahead
+# with one and three labelled pictures of a class, and level with the frozen one at eight.
+# From scratch the same architecture learns nothing from 56 pictures.
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), width_ratios=[1, 1.4, 1.4])
 sample = np.vstack(
@@ -158,8 +162,8 @@ axes[0].set_axis_off()
 axes[0].set_title("photo, painting, sketch")
 for axis, (style, title) in zip(axes[1:], STYLES.items(), strict=True):
     for name, marker in zip(METHODS, "os^", strict=True):
-        values = [scores[style, name, count] for count in COUNTS]
-        axis.plot(COUNTS, values, marker=marker, label=name)
+        values = [scores[style, name, count] for count in SHOWN[name]]
+        axis.plot(SHOWN[name], values, marker=marker, label=name)
     axis.axhline(
         unlabelled[style], color="grey", linestyle=":", label="photographs only"
     )
@@ -173,4 +177,8 @@ figure.tight_layout()
 # %%
 # Where it does not help
 # ----------------------
-# @@LIMITS@@
+# Sketches are further away, and fine-tuning on photographs has narrowed the network:
+# without labelled sketches it is next to chance, and with some it stays behind the frozen
+# features, which keep all that ImageNet taught. Freeze more the further the target is. A
+# single draw of the labelled pictures moves each curve by some points: compare methods
+# over several draws before choosing.
