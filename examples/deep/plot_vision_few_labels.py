@@ -147,8 +147,8 @@ for style, title in STYLES.items():
 # What it shows
 # -------------
 # Paintings are near enough to photographs: the network that learned on these is ahead
-# with one and three labelled pictures of a class, and level with the frozen one at eight.
-# From scratch the same architecture learns nothing from 56 pictures.
+# with one and three labelled pictures of a class, and level with the frozen one at
+# eight. From scratch the same architecture learns nothing from 56 pictures.
 
 figure, axes = plt.subplots(1, 3, figsize=(11, 3.6), width_ratios=[1, 1.4, 1.4])
 sample = np.vstack(
@@ -178,7 +178,7 @@ figure.tight_layout()
 # Where it does not help
 # ----------------------
 # Sketches are further away, and fine-tuning on photographs has narrowed the network:
-# without labelled sketches it is next to chance, and with some it stays behind the frozen
-# features, which keep all that ImageNet taught. Freeze more the further the target is. A
-# single draw of the labelled pictures moves each curve by some points: compare methods
-# over several draws before choosing.
+# without labelled sketches it is next to chance, and with some it stays behind the
+# frozen features, which keep all that ImageNet taught. Freeze more the further the
+# target is. A single draw of the labelled pictures moves each curve by some points:
+# compare methods over several draws before choosing.
