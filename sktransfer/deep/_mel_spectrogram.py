@@ -195,7 +195,7 @@ class MelSpectrogram(TransformerMixin, BaseEstimator):
 
         Returns
         -------
-        ndarray of shape (n_samples, n_frames_, n_mels)
+        ndarray of shape (n_samples, n_frames, n_mels)
             float32, 0 after the end of a clip.
 
         Raises

@@ -43,7 +43,7 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
     trainable : "all", "head", int or list of str, default="all"
         What learns in the second phase: everything, the head alone, the head and the
         last k blocks of the backbone, or the head and the parameters of the backbone
-        whose names match one of the patterns (["layer4.*", "*.bias"]). What is frozen
+        whose names match one of the patterns (``["layer4.*"]``). What is frozen
         stays in evaluation mode, batch normalisation included.
     peft : "lora", peft config or None, default=None
         Adapters (peft) that learn in place of the backbone's own weights.
