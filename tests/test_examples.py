@@ -16,6 +16,9 @@ NEEDS = {
     "deep/plot_speech_speakers.py": "free_spoken_digits",
     "parameter/plot_heart_disease_hospitals.py": "uci_heart_disease",
 }
+# They are the last tests to end, with nobody else at work: all cores are theirs.
+SETTINGS = {"SKTRANSFER_DATA": str(DATA), "HF_HUB_OFFLINE": "1"}
+SETTINGS["OMP_NUM_THREADS"] = str(os.cpu_count())
 # The figure is the last thing that an example makes; it must have something in it.
 DRIVER = """
 import runpy, sys
@@ -33,7 +36,7 @@ def test_example(name, tmp_path):
     run = subprocess.run(
         [sys.executable, "-c", DRIVER, str(ROOT / "examples" / name)],
         cwd=tmp_path,
-        env={**os.environ, "SKTRANSFER_DATA": str(DATA), "HF_HUB_OFFLINE": "1"},
+        env={**os.environ, **SETTINGS},
         capture_output=True,
         text=True,
         check=False,
