@@ -56,7 +56,7 @@ def register_backbone(prefix, loader, *, overwrite=False):
     ...     n_features = int(name)
     ...     network = torch.nn.Conv2d(3, n_features, 3)
     ...     return Backbone(network, None, n_features, {})
-    >>> register_backbone("small", load_small, overwrite=True)
+    >>> register_backbone("narrow", load_small, overwrite=True)
     """
     if not (isinstance(prefix, str) and _PREFIX.fullmatch(prefix)):
         raise ValueError(

@@ -35,7 +35,7 @@ def load_small(name, *, pretrained=True):
     return Backbone(network, ImagePreprocessor(16, resize="stretch"), 4, {})
 
 
-register_backbone("small", load_small, overwrite=True)
+register_backbone("tinted", load_small, overwrite=True)
 
 
 def pictures(n=24, seed=0):
@@ -57,7 +57,7 @@ SHORT = {"max_epochs": 30, "lr": 0.02, "random_state": 0}
 @pytest.mark.parametrize("trainable", ["head", 1, "all"])
 def test_pictures_of_mixed_sizes(trainable, tmp_path):
     images, y = pictures()
-    model = FineTunedClassifier("small:one", trainable=trainable, **SHORT)
+    model = FineTunedClassifier("tinted:one", trainable=trainable, **SHORT)
     model.fit(images, y)
     assert model.input_shape_ == (3, 16, 16)
     assert model.score(*pictures(seed=1)) > 0.9
@@ -77,11 +77,11 @@ def test_frozen_name_equals_features_and_the_same_module():
     images, y = pictures()
     found = load_small("one")
     prepared = found.preprocessor.fit_transform(images)
-    by_name = FineTunedClassifier("small:one", trainable="head", **SHORT)
+    by_name = FineTunedClassifier("tinted:one", trainable="head", **SHORT)
     by_module = FineTunedClassifier(found.module, trainable="head", **SHORT)
     expected = by_module.fit(prepared, y).predict_proba(prepared)
     assert_array_equal(by_name.fit(images, y).predict_proba(images), expected)
-    features = PretrainedFeatures("small:one").fit_transform(images)
+    features = PretrainedFeatures("tinted:one").fit_transform(images)
     assert_array_equal(
         features, PretrainedFeatures(found.module).fit_transform(prepared)
     )
@@ -100,7 +100,7 @@ def test_paths_unlabelled_rows_and_targets(tmp_path):
     paths[12] = "unlabelled rows are not read.png"
     domain = np.where(np.arange(18) < 9, 1, -1)
     frame = pd.Series(paths)
-    model = FineTunedClassifier("small:one", source_weight=0.5, **SHORT)
+    model = FineTunedClassifier("tinted:one", source_weight=0.5, **SHORT)
     proba = model.fit(frame, y, sample_domain=domain).predict_proba(images)
     kept = np.flatnonzero(y != "")
     model.fit([images[i] for i in kept], y[kept], sample_domain=domain[kept])
@@ -114,7 +114,7 @@ def test_weights_are_loaded_once_for_each_fit_and_search(monkeypatch):
     monkeypatch.setattr(
         base, "load_backbone", lambda name: calls.append(name) or original(name)
     )
-    model = FineTunedClassifier("small:one", trainable="head", **SHORT)
+    model = FineTunedClassifier("tinted:one", trainable="head", **SHORT)
     search = GridSearchCV(model, {"lr": [0.02, 1e-6]}, cv=3, scoring="f1_macro")
     search.fit(images, y)
     assert search.best_params_ == {"lr": 0.02}
@@ -125,11 +125,11 @@ def test_weights_are_loaded_once_for_each_fit_and_search(monkeypatch):
 
 def test_partial_fit_and_warm_start_go_on():
     images, y = pictures()
-    model = FineTunedClassifier("small:one", lr=0.02, random_state=0)
+    model = FineTunedClassifier("tinted:one", lr=0.02, random_state=0)
     for _ in range(15):
         model.partial_fit(images, y)
     assert model.score(images, y) > 0.9
-    warm = FineTunedClassifier("small:one", warm_start=True, **SHORT).fit(images, y)
+    warm = FineTunedClassifier("tinted:one", warm_start=True, **SHORT).fit(images, y)
     before = warm.history_[-1]["train_loss"]
     assert warm.fit(images, y).history_[0]["train_loss"] <= 1.5 * before + 1e-9
 
@@ -137,17 +137,17 @@ def test_partial_fit_and_warm_start_go_on():
 def test_regression_from_pictures():
     images, y = pictures()
     values = np.where(y == "red", 10.0, -10.0)
-    model = FineTunedRegressor("small:one", **SHORT).fit(images, values)
+    model = FineTunedRegressor("tinted:one", **SHORT).fit(images, values)
     assert model.score(images, values) > 0.8
 
 
 def test_single_things_are_refused():
     images, y = pictures(4)
     with pytest.raises(ValueError, match="Wrap a single one in a list"):
-        FineTunedClassifier("small:one").fit("a picture.png", y)
-    with pytest.raises(ValueError, match="No backbones are registered for 'smal'"):
-        FineTunedClassifier("smal:one").fit(images, y)
-    model = FineTunedClassifier("small:one", max_epochs=1).fit(images, y)
+        FineTunedClassifier("tinted:one").fit("a picture.png", y)
+    with pytest.raises(ValueError, match="No backbones are registered for 'tinte'"):
+        FineTunedClassifier("tinte:one").fit(images, y)
+    model = FineTunedClassifier("tinted:one", max_epochs=1).fit(images, y)
     with pytest.raises(ValueError, match="NaN"):
         model.predict([np.full((5, 5, 3), np.nan)])
 
@@ -204,7 +204,7 @@ def test_sentences_in_a_pipeline():
 def test_onnx_of_a_named_backbone(tmp_path):
     onnxruntime = pytest.importorskip("onnxruntime")
     images, y = pictures()
-    model = FineTunedClassifier("small:one", **SHORT).fit(images, y)
+    model = FineTunedClassifier("tinted:one", **SHORT).fit(images, y)
     model.to_onnx(tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
     rows = model.preprocessor_.transform(images)
