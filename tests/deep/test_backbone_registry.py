@@ -69,9 +69,7 @@ def test_loader_is_called_and_returns_a_backbone():
 
 def test_unknown_prefix_lists_the_registered_ones():
     register_backbone("small", load_small)
-    match = (
-        r"'torchvison'.* Did you mean 'torchvision'\? There are hf, small, timm, tor"
-    )
+    match = r"'torchvison'.* Did you mean 'torchvision'\? There are hf, .*small, .*tor"
     with pytest.raises(ValueError, match=match):
         load_backbone("torchvison:resnet18")
     with pytest.raises(ValueError, match="no name after the colon"):

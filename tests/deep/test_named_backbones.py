@@ -21,6 +21,7 @@ from sktransfer.deep import (
     register_backbone,
 )
 from sktransfer.deep import _base as base
+from sktransfer.deep._backbone_registry import _LOADERS
 from tests.deep.pretrained import minilm_path
 
 
@@ -35,7 +36,12 @@ def load_small(name, *, pretrained=True):
     return Backbone(network, ImagePreprocessor(16, resize="stretch"), 4, {})
 
 
-register_backbone("tinted", load_small, overwrite=True)
+@pytest.fixture(autouse=True)
+def _tinted(monkeypatch):
+    """Register the loader, and forget it afterwards."""
+    loaders = "sktransfer.deep._backbone_registry._LOADERS"
+    monkeypatch.setattr(loaders, dict(_LOADERS))
+    register_backbone("tinted", load_small)
 
 
 def pictures(n=24, seed=0):
