@@ -1,5 +1,8 @@
 """Networks as scikit-learn estimators; the only part of sktransfer that needs torch."""
 
+# A missing package is named before anything that needs it is imported.
+# ruff: noqa: E402
+
 from importlib.util import find_spec
 
 for _name in ("torch", "skorch", "safetensors"):
@@ -9,21 +12,21 @@ for _name in ("torch", "skorch", "safetensors"):
             '`pip install "sktransfer[deep]"`.'
         )
 
-from sktransfer.deep._backbone import Backbone  # noqa: E402
-from sktransfer.deep._backbone_registry import register_backbone  # noqa: E402
-from sktransfer.deep._bi_tuning import BiTuning  # noqa: E402
-from sktransfer.deep._bss import BSS  # noqa: E402
-from sktransfer.deep._classifier import FineTunedClassifier  # noqa: E402
-from sktransfer.deep._co_tuning import CoTuning  # noqa: E402
-from sktransfer.deep._delta import DELTA  # noqa: E402
-from sktransfer.deep._image_preprocessor import ImagePreprocessor  # noqa: E402
-from sktransfer.deep._l2_sp import L2SP  # noqa: E402
-from sktransfer.deep._lwf import LWF  # noqa: E402
-from sktransfer.deep._mel_spectrogram import MelSpectrogram  # noqa: E402
-from sktransfer.deep._pretrained_features import PretrainedFeatures  # noqa: E402
-from sktransfer.deep._regressor import FineTunedRegressor  # noqa: E402
-from sktransfer.deep._sentence_tokenizer import SentenceTokenizer  # noqa: E402
-from sktransfer.deep._stoch_norm import StochNorm  # noqa: E402
+from sktransfer.deep._backbone import Backbone
+from sktransfer.deep._backbone_registry import register_backbone
+from sktransfer.deep._bi_tuning import BiTuning
+from sktransfer.deep._bss import BSS
+from sktransfer.deep._classifier import FineTunedClassifier
+from sktransfer.deep._co_tuning import CoTuning
+from sktransfer.deep._delta import DELTA
+from sktransfer.deep._image_preprocessor import ImagePreprocessor
+from sktransfer.deep._l2_sp import L2SP
+from sktransfer.deep._lwf import LWF
+from sktransfer.deep._mel_spectrogram import MelSpectrogram
+from sktransfer.deep._pretrained_features import PretrainedFeatures
+from sktransfer.deep._regressor import FineTunedRegressor
+from sktransfer.deep._sentence_tokenizer import SentenceTokenizer
+from sktransfer.deep._stoch_norm import StochNorm
 
 __all__ = [
     "BSS",

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from skorch.callbacks import EarlyStopping
 from torch import nn
 
 from sktransfer.deep import L2SP, FineTunedClassifier, PretrainedFeatures
@@ -131,3 +132,25 @@ def test_features_that_do_not_fit_say_which_batch_size_to_try():
     X, _ = draw()
     with pytest.raises(MemoryError, match="Try batch_size=8"):
         PretrainedFeatures(Greedy(4, 2).double(), batch_size=16).fit_transform(X)
+
+
+def test_other_rates_by_block_forget_the_moments_and_learn_on():
+    X, y = draw()
+    given = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 6)).double()
+    model = FineTunedClassifier(given, lr=0.01, random_state=0).partial_fit(X, y)
+    for _ in range(40):
+        model.set_params(layer_decay=0.5).partial_fit(X, y)
+    assert model.history_[-1]["train_loss"] < 0.8 * model.history_[0]["train_loss"]
+
+
+def test_the_users_ctrl_c_is_no_early_stop(monkeypatch):
+    """It may come while the best weights are copied, inside the early stopping."""
+
+    def interrupted(self, net, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(EarlyStopping, "on_epoch_end", interrupted)
+    X, y = draw()
+    model = FineTunedClassifier(linear(), validation_fraction=0.25, patience=3)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
