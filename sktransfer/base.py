@@ -242,22 +242,29 @@ class BaseWeighter(_BaseAdapter):
         X, domains = self._check_fit(X, y, sample_domain)
         self.sample_weight_ = np.ones(X.shape[0], dtype=X.dtype)
         if domains.has_target:
-            weights = np.asarray(self._weights(*domains.split(X, y)))
-            self.sample_weight_[~domains.is_target] = self._scaled(weights)
+            weights = self._source_weights(X, y, domains)
+            self.sample_weight_[~domains.is_target] = weights
         source_weights = self.sample_weight_[~domains.is_target]
         self.effective_sample_size_ = effective_sample_size(source_weights)
         self._warn_if_collapsed(len(source_weights))
         return self
 
+    def _source_weights(self, X, y, domains):
+        """Return the weights of the source rows, of mean one."""
+        return self._scaled(np.asarray(self._weights(*domains.split(X, y))))
+
     def _scaled(self, weights):
         mean = weights.mean(dtype=np.float64)
         if not (np.isfinite(mean) and mean > 0):
-            raise ValueError(
-                f"{type(self).__name__} gave no source row a positive finite weight: "
-                "the domains do not overlap at this setting. Scale the features, widen "
-                "the kernel, or use an aligner."
-            )
+            raise self._no_overlap()
         return weights / mean
+
+    def _no_overlap(self):
+        return ValueError(
+            f"{type(self).__name__} gave no source row a positive finite weight: "
+            "the domains do not overlap at this setting. Scale the features, widen "
+            "the kernel, or use an aligner."
+        )
 
     def _warn_if_collapsed(self, n_source):
         size = self.effective_sample_size_
