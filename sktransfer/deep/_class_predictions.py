@@ -56,7 +56,10 @@ class ClassPredictions:
             probability of each, which do not add up to one.
         """
         scores = self._forward(X)
-        return expit(scores) if self.multilabel_ else softmax(scores, axis=1)
+        if self.multilabel_:
+            # In single precision large scores that differ would share a probability.
+            return expit(scores.astype(np.float64))
+        return softmax(scores, axis=1)
 
     def predict_log_proba(self, X, *, sample_domain=None):
         """Predict logarithms of class probabilities.
@@ -74,7 +77,9 @@ class ClassPredictions:
             Log-probabilities, in the order of `classes_`.
         """
         scores = self._forward(X)
-        return log_expit(scores) if self.multilabel_ else log_softmax(scores, axis=1)
+        if self.multilabel_:
+            return log_expit(scores.astype(np.float64))
+        return log_softmax(scores, axis=1)
 
     def predict(self, X, *, sample_domain=None):
         """Predict classes.
