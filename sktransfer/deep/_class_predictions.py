@@ -1,7 +1,7 @@
 """What a classifier by a network predicts from the outputs of its head."""
 
 import numpy as np
-from scipy.special import expit, log_expit, log_softmax, softmax
+from scipy.special import expit, log_expit, log_softmax, logit, softmax
 from sklearn.metrics import accuracy_score
 
 __all__ = ["ClassPredictions"]
@@ -32,10 +32,13 @@ class ClassPredictions:
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
-            Scores; with several labels a row, log-odds of each.
+            Scores; with several labels a row, log-odds of each, at most 36.7: beyond,
+            a probability is 1 to rounding.
         """
         scores = self._forward(X)
-        if self.multilabel_ or scores.shape[1] != 2:
+        if self.multilabel_:
+            return _log_odds(scores)
+        if scores.shape[1] != 2:
             return scores
         return scores[:, 1] - scores[:, 0]
 
@@ -56,10 +59,7 @@ class ClassPredictions:
             probability of each, which do not add up to one.
         """
         scores = self._forward(X)
-        if self.multilabel_:
-            # In single precision large scores that differ would share a probability.
-            return expit(scores.astype(np.float64))
-        return softmax(scores, axis=1)
+        return expit(scores) if self.multilabel_ else softmax(scores, axis=1)
 
     def predict_log_proba(self, X, *, sample_domain=None):
         """Predict logarithms of class probabilities.
@@ -77,9 +77,7 @@ class ClassPredictions:
             Log-probabilities, in the order of `classes_`.
         """
         scores = self._forward(X)
-        if self.multilabel_:
-            return log_expit(scores.astype(np.float64))
-        return log_softmax(scores, axis=1)
+        return log_expit(scores) if self.multilabel_ else log_softmax(scores, axis=1)
 
     def predict(self, X, *, sample_domain=None):
         """Predict classes.
@@ -99,7 +97,7 @@ class ClassPredictions:
         """
         scores = self._forward(X)
         if self.multilabel_:
-            return (scores > 0).astype(np.int64)
+            return (_log_odds(scores) > 0).astype(np.int64)
         return self._decode(scores.argmax(axis=1))
 
     def score(self, X, y, sample_weight=None, *, sample_domain=None):
@@ -122,3 +120,9 @@ class ClassPredictions:
             Share of rows predicted right, in all of their labels.
         """
         return accuracy_score(y, self.predict(X), sample_weight=sample_weight)
+
+
+def _log_odds(scores):
+    """Return log-odds that differ exactly where the probabilities do."""
+    double = np.finfo(np.float64)
+    return logit(expit(scores).clip(double.smallest_subnormal, 1 - double.epsneg))
