@@ -293,7 +293,7 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         if features is None:
             return self.network_, rows, valid
         parts = [
-            Rows(new, part.y, part.weight)
+            part.seen_as(new, keep=hasattr(live, "takes_rows"))
             for new, part in zip(features, parts, strict=True)
         ]
         return live, parts[0], parts[1] if len(parts) > 1 else None
@@ -371,13 +371,17 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         device = self._device()
         network = self.network_.to(device).eval()
         live, features = self._frozen_features(X)
+        rows = None
         if features is not None:
+            rows = X if hasattr(live, "takes_rows") else None
             network, X = live.to(device).eval(), features[0]
-        mixed, size = self.mixed_precision in ("auto", True), self._batch_rows(X)
-        with explain_out_of_memory(size, device):
-            outputs = outputs_of(
-                network, X, device, mixed_precision=mixed, batch_size=size
-            )
+        settings = {
+            "mixed_precision": self.mixed_precision in ("auto", True),
+            "batch_size": self._batch_rows(X),
+            "rows": rows,
+        }
+        with explain_out_of_memory(settings["batch_size"], device):
+            outputs = outputs_of(network, X, device, **settings)
         return outputs.astype(np.float64)
 
     def __sklearn_tags__(self):

@@ -6,6 +6,7 @@ import torch
 from sktransfer.deep._device import autocast
 from sktransfer.deep._feature_cache import shared_cache
 from sktransfer.deep._frozen_part import cut_network, fingerprint
+from sktransfer.deep._layer_cut import cut_layers
 from sktransfer.deep._progress import shown
 
 __all__ = ["frozen_features", "outputs_of"]
@@ -46,14 +47,14 @@ def frozen_features(
     Returns
     -------
     live : nn.Module or None
-        Maps features to scores.
+        Maps features to scores; if it has ``takes_rows``, features and rows.
     features : list of ndarray or None
         None if nothing is frozen, if the network cannot be cut, or if the features of
         all rows would take more memory than the cache may: then rows go through the
         whole network in every epoch.
     """
     n_rows = sum(len(X) for X in arrays)
-    cut = cut_network(network) if n_rows else None
+    cut = _cut(network, arrays, device) if n_rows else None
     if cut is None:
         return None, None
 
@@ -78,7 +79,16 @@ def frozen_features(
     return cut.live, features
 
 
-def outputs_of(module, X, device, *, mixed_precision, batch_size, verbose=0):
+def _cut(network, arrays, device):
+    cut = cut_network(network)
+    if cut is None and hasattr(network.backbone, "groups_of"):
+        sample = next(X for X in arrays if len(X))[:2]
+        sample = torch.from_numpy(np.array(sample)).to(device)
+        cut = cut_layers(network.to(device), sample)
+    return cut
+
+
+def outputs_of(module, X, device, *, mixed_precision, batch_size, rows=None, verbose=0):
     """Return a module's outputs for rows, batch by batch, without gradients.
 
     Parameters
@@ -93,6 +103,8 @@ def outputs_of(module, X, device, *, mixed_precision, batch_size, verbose=0):
         Whether bfloat16 is used where there is it.
     batch_size : int
         Rows of a batch.
+    rows : ndarray of shape (n_samples, ...), default=None
+        What the module takes besides.
     verbose : int, default=0
         1: progress is shown.
 
@@ -105,8 +117,10 @@ def outputs_of(module, X, device, *, mixed_precision, batch_size, verbose=0):
     with torch.no_grad(), autocast(device, mixed_precision):
         starts = range(0, len(X), batch_size)
         for start in shown(starts, "Features", verbose=verbose):
-            batch = torch.from_numpy(np.array(X[start : start + batch_size]))
-            found = module(batch.to(device))
+            part = slice(start, start + batch_size)
+            batch = torch.from_numpy(np.array(X[part]))
+            more = () if rows is None else (torch.from_numpy(np.array(rows[part])),)
+            found = module(batch.to(device), *(item.to(device) for item in more))
             if found.dtype == torch.bfloat16:  # numpy has none
                 is_float = batch.is_floating_point()
                 found = found.to(batch.dtype if is_float else torch.float32)

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-__all__ = ["grouped_blocks", "layer_groups"]
+__all__ = ["grouped_blocks", "layer_groups", "layer_list"]
 
 
 class _Block(nn.Module):
@@ -74,21 +74,43 @@ def layer_groups(model, kinds=nn.ModuleList):
     dict of str to int
         Group of each parameter, by name.
     """
-    lists = {
-        name: module
-        for name, module in model.named_modules()
-        if isinstance(module, kinds) and len(module) > 1
-    }
-    sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in lists.items()}
     names = [name for name, _ in model.named_parameters()]
-    if not any(sizes.values()):
+    chosen, layers = layer_list(model, kinds)
+    if layers is None:
         return dict.fromkeys(names, 0)
-    chosen = max(sizes, key=sizes.get)
     first = next(i for i, name in enumerate(names) if name.startswith(f"{chosen}."))
     groups = {}
     for place, name in enumerate(names):
         if name.startswith(f"{chosen}."):
             groups[name] = 1 + int(name[len(chosen) + 1 :].split(".")[0])
         else:
-            groups[name] = 0 if place < first else len(lists[chosen])
+            groups[name] = 0 if place < first else len(layers)
     return groups
+
+
+def layer_list(model, kinds=nn.ModuleList):
+    """Find the list of modules that holds most parameters.
+
+    Parameters
+    ----------
+    model : nn.Module
+        The network.
+    kinds : type or tuple of types, default=nn.ModuleList
+        What counts as a list.
+
+    Returns
+    -------
+    name : str or None
+        None if there is no list of several modules with parameters.
+    layers : nn.Module or None
+    """
+    lists = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, kinds) and len(module) > 1
+    }
+    sizes = {n: sum(p.numel() for p in m.parameters()) for n, m in lists.items()}
+    if not any(sizes.values()):
+        return None, None
+    chosen = max(sizes, key=sizes.get)
+    return chosen, lists[chosen]

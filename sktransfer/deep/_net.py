@@ -84,7 +84,9 @@ class Net(NeuralNet):
         device = torch.device(self.device)
         with explain_out_of_memory(len(x["X"]), device):
             with autocast(device, self.phase.mixed_precision):
-                return super().infer(x["X"], **fit_params)
+                taken = {key: x[key] for key in ("X", "rows") if key in x}
+                inputs = taken if len(taken) > 1 else x["X"]
+                return super().infer(inputs, **fit_params)
 
     def train_step_single(self, batch, **fit_params):
         """Change the rows of the batch first, where an augmentation is given."""

@@ -9,11 +9,28 @@ __all__ = ["Phase", "Rows"]
 
 @dataclass(frozen=True)
 class Rows:
-    """Rows to learn from, in an order that depends on their content alone."""
+    """Rows to learn from, in an order that depends on their content alone.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n_samples, ...)
+        Rows, or what a frozen part makes of them.
+    y : ndarray of shape (n_samples, ...)
+        Targets of the loss.
+    weight : ndarray of shape (n_samples,)
+        Weights.
+    source : ndarray of shape (n_samples, ...) or None
+        The rows behind X, for a network that takes both.
+    """
 
     X: np.ndarray
     y: np.ndarray
     weight: np.ndarray
+    source: np.ndarray | None = None
+
+    def seen_as(self, features, *, keep):
+        """Return the same rows as features, and besides what they come from."""
+        return Rows(features, self.y, self.weight, self.X if keep else None)
 
 
 @dataclass(frozen=True)

@@ -40,18 +40,38 @@ class SpeechEncoder(nn.Module):
 
     def forward(self, X):
         """Return features of shape (n, n_features) of samples of shape (n, length)."""
-        lengths = (X != 0).flip(1).cumsum(1).flip(1).bool().sum(1)
-        lengths = lengths.clamp(min=self.shortest)
+        lengths = self._lengths(X)
         X = nn.functional.pad(X, (0, max(0, self.shortest - X.shape[1])))
         if self.masks:
             return self._features(X[:, : int(lengths.max())], lengths)
         features = [None] * len(X)
-        for length in lengths.unique().tolist():
-            rows = torch.nonzero(lengths == length).flatten()
+        for rows in self.groups_of(X):
+            length = int(lengths[rows[0]])
             found = self._features(X[rows, :length], lengths[rows])
             for row, feature in zip(rows.tolist(), found, strict=True):
                 features[row] = feature
         return torch.stack(features)
+
+    def _lengths(self, X):
+        """Return the number of samples of each clip, before the zeros at its end."""
+        lengths = (X != 0).flip(1).cumsum(1).flip(1).bool().sum(1)
+        return lengths.clamp(min=self.shortest)
+
+    def groups_of(self, X):
+        """Return which clips go through the model together."""
+        if self.masks:
+            return [slice(None)]
+        lengths = self._lengths(X)
+        return [torch.nonzero(lengths == n).flatten() for n in lengths.unique()]
+
+    def state_length(self, X):
+        """Return how many states a clip has at most: one for each frame."""
+        return self._n_frames(max(X.shape[1], self.shortest))
+
+    def _n_frames(self, lengths):
+        for kernel, stride in self.convolutions:
+            lengths = (lengths - kernel) // stride + 1
+        return lengths
 
     def _features(self, X, lengths):
         heard = torch.arange(X.shape[1], device=X.device) < lengths[:, None]
@@ -60,9 +80,7 @@ class SpeechEncoder(nn.Module):
         if not self.masks:
             return pooled_states(self.model(X), "mean")
         found = self.model(X, attention_mask=heard.long())
-        frames = lengths
-        for kernel, stride in self.convolutions:
-            frames = (frames - kernel) // stride + 1
+        frames = self._n_frames(lengths)
         place = torch.arange(found.last_hidden_state.shape[1], device=X.device)
         return pooled_states(found, "mean", place < frames[:, None])
 

@@ -48,3 +48,11 @@ class TextEncoder(nn.Module):
     def trainable_blocks(self):
         """Return the embeddings, and the layers in the order of use."""
         return grouped_blocks(self.model, layer_groups(self.model))
+
+    def groups_of(self, ids):
+        """Return which rows go through the model together: all."""
+        return [slice(None)]
+
+    def state_length(self, ids):
+        """Return how many states a row has at most: one for each token."""
+        return ids.shape[1]

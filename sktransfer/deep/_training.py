@@ -195,7 +195,8 @@ def _as_batchable(rows):
     weight = rows.weight / rows.weight.mean()
     is_float = rows.X.dtype.kind == "f"
     weight = weight.astype(rows.X.dtype if is_float else np.float32)
-    return {"X": rows.X, "w": weight}, rows.y
+    more = {} if rows.source is None else {"rows": rows.source}
+    return {"X": rows.X, "w": weight, **more}, rows.y
 
 
 def make_net(network, rows, phase, loss, device, valid, bridge):
