@@ -22,7 +22,11 @@ from sktransfer.deep._backbone_registry import load_backbone
 from sktransfer.deep._backbones import build_network
 from sktransfer.deep._content_order import content_order
 from sktransfer.deep._device import resolve_device, seeded
-from sktransfer.deep._fine_tuning_checks import check_fine_tuning, check_one_epoch
+from sktransfer.deep._fine_tuning_checks import (
+    check_fine_tuning,
+    check_one_epoch,
+    check_same_head,
+)
 from sktransfer.deep._frozen_features import frozen_features, outputs_of
 from sktransfer.deep._held_rows import split_rows
 from sktransfer.deep._interrupts import keeping_state
@@ -143,6 +147,8 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
 
     def _fit(self, X, y, sample_domain, sample_weight):
         resumed = self.warm_start and hasattr(self, "network_")
+        if resumed:
+            check_same_head(self.head, self.network_)
         X, y, weight, is_target, labels = self._prepare(
             X, y, sample_domain, sample_weight, reset=not resumed
         )

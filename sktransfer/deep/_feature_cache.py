@@ -34,7 +34,7 @@ class FeatureCache:
         self.n_bytes = 0
         self._rows = OrderedDict()
         self._files, self._places = set(), {}
-        self._lock = Lock()
+        self._lock, self._disk = Lock(), Lock()
 
     def compute(self, key, X, function, memory=None):
         """Return ``function(X)``, computed for rows that are not known yet alone.
@@ -58,7 +58,9 @@ class FeatureCache:
         folder = _folder(memory, key)
         found = self._known(names)
         if folder is not None:
-            found.update(self._read(folder, key, [n for n in names if n not in found]))
+            with self._disk:
+                wanted = [n for n in names if n not in found]
+                found.update(self._read(folder, key, wanted))
         missing = list({n: i for i, n in enumerate(names) if n not in found}.values())
         if missing:
             new = np.asarray(function(X[missing]))
@@ -66,9 +68,10 @@ class FeatureCache:
             found.update(fresh)
             self._keep(fresh)
         if folder is not None:
-            new = {n: found[n] for n in names if n not in self._places}
-            if new:
-                self._write(folder, new, key)
+            with self._disk:
+                new = {n: found[n] for n in names if n not in self._places}
+                if new:
+                    self._write(folder, new, key)
         return np.stack([found[name] for name in names])
 
     def clear(self):

@@ -2,11 +2,13 @@
 
 from numbers import Integral
 
+from torch import nn
+
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.deep._regularizer import Regularizer
 from sktransfer.deep._schedule import SCHEDULES
 
-__all__ = ["check_fine_tuning", "check_one_epoch"]
+__all__ = ["check_fine_tuning", "check_one_epoch", "check_same_head"]
 
 
 def check_fine_tuning(model):
@@ -96,4 +98,16 @@ def _check_hooks(model):
             "With `peft` the adapters and the head learn and the backbone's own "
             f"weights are frozen, so trainable={model.trainable!r} has no meaning. "
             "Leave it 'all'."
+        )
+
+
+def check_same_head(head, network):
+    """Raise if a network that is trained on has other hidden layers than `head`."""
+    linear = [m for m in network.head.modules() if isinstance(m, nn.Linear)]
+    sizes = tuple(layer.out_features for layer in linear[:-1])
+    if sizes != (() if isinstance(head, str) else tuple(head)):
+        raise ValueError(
+            f"warm_start goes on with a network whose head has hidden layers of sizes "
+            f"{sizes}, got head={head!r}. Leave `head` as it was, or set "
+            "warm_start=False for a new network."
         )

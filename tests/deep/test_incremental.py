@@ -123,6 +123,19 @@ def test_warm_start_goes_on_from_the_present_weights():
     assert_array_equal(cold.fit(X, y, sample_domain=domain).predict_proba(X), before)
 
 
+def test_warm_start_with_another_head():
+    X = np.random.RandomState(0).normal(size=(20, 3))
+    y = (X[:, 0] > 0).astype(int)
+    model = FineTunedClassifier(head=(4,), pretrain_epochs=1, warm_start=True)
+    model.fit(X, y).fit(X, y)
+    for head in ("linear", (5,), (4, 4)):
+        with pytest.raises(
+            ValueError, match=r"of sizes \(4,\), got head"
+        ):
+            model.set_params(head=head).fit(X, y)
+    model.set_params(warm_start=False).fit(X, y)
+
+
 def test_warm_start_can_unfreeze_gradually():
     X, y, domain = draw()
     given = module()
