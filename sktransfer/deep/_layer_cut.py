@@ -63,12 +63,13 @@ class _Entry(nn.Module):
 
     def __init__(self, layer):
         super().__init__()
-        self.layer, self.states = layer, None
+        self.layer, self.states, self.crops = layer, None, False
 
     def forward(self, *args, **kwargs):
         """Apply the layer; the states are as long as those of this batch."""
-        length = _states_in(args, kwargs).shape[1]
-        states = self.states[:, :length]
+        states = self.states
+        if self.crops:
+            states = states[:, : _states_in(args, kwargs).shape[1]]
         if args:
             return self.layer(states, *args[1:], **kwargs)
         return self.layer(**{**kwargs, "hidden_states": states})
@@ -133,6 +134,7 @@ class _Live(nn.Module):
     def forward(self, X, rows):
         """Return the scores of the head."""
         features = None
+        self.entry.crops = self.rest.state_length(rows) is not None
         try:
             for group in self.rest.groups_of(rows):
                 self.entry.states = X[group]
@@ -219,10 +221,20 @@ def _tried_halves(network, place, sample):
         cut = _halves(network, place, kinds)
         if not by_row(cut.frozen):
             return None
-        halves = cut.live.eval()(cut.frozen(sample), sample)
+        halves = _joined(cut, sample)
     scale = float(whole.abs().max())
     same = torch.allclose(halves, whole, rtol=_CLOSE, atol=_CLOSE * scale)
     return cut if same else None
+
+
+def _joined(cut, sample):
+    try:
+        return cut.live.eval()(cut.frozen(sample), sample)
+    except torch.OutOfMemoryError:
+        raise
+    except (AttributeError, RuntimeError, TypeError, ValueError) as error:
+        # Something looks at a layer that is not there, or at its states.
+        raise _NotAChain from error
 
 
 def _watched(network, place, sample):

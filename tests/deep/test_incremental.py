@@ -129,9 +129,7 @@ def test_warm_start_with_another_head():
     model = FineTunedClassifier(head=(4,), pretrain_epochs=1, warm_start=True)
     model.fit(X, y).fit(X, y)
     for head in ("linear", (5,), (4, 4)):
-        with pytest.raises(
-            ValueError, match=r"of sizes \(4,\), got head"
-        ):
+        with pytest.raises(ValueError, match=r"of sizes \(4,\), got head"):
             model.set_params(head=head).fit(X, y)
     model.set_params(warm_start=False).fit(X, y)
 

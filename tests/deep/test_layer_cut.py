@@ -234,6 +234,50 @@ def test_layers_that_are_no_chain_are_not_cut():
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "settings", "trainable", "is_cut"),
+    [
+        ("convnext_atto", {}, ["model.stages.3.*"], True),
+        ("convnext_atto", {}, 1, True),
+        ("swin_tiny_patch4_window7_224", {"img_size": 64, "window_size": 2}, 1, True),
+        ("resnet18", {}, ["model.layer4.1.*"], True),
+        ("resnet18", {}, 1, False),
+        ("mobilenetv3_small_050", {}, ["model.blocks.5.*"], True),
+    ],
+)
+def test_networks_whose_states_change_their_shape(name, settings, trainable, is_cut):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        backbone = timm.create_model(name, num_classes=0, **settings).eval()
+    X = pictures(64)(4)
+    network, cut = cut_of(_TimmNetwork(backbone), trainable, X)
+    assert (cut is not None) == is_cut
+    if is_cut:
+        rows = torch.from_numpy(X)
+        found = cut.live.eval()(cut.frozen(rows), rows).detach()
+        expected = network.eval()(rows).detach()
+        assert_allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+
+
+@pytest.mark.parametrize("kind", ["ConvNext", "Swin", "ResNet"])
+def test_maps_of_transformers(kind):
+    sizes = {
+        "ConvNext": {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 2, 1]},
+        "Swin": {"image_size": 32, "patch_size": 2, "embed_dim": 8, "window_size": 2}
+        | {"depths": [1, 2, 1], "num_heads": [1, 2, 4]},
+        "ResNet": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 1]}
+        | {"layer_type": "basic"},
+    }
+    backbone = ImageEncoder(model(kind, **sizes[kind]), "mean")
+    X = pictures(32)(4)
+    network, cut = cut_of(backbone, 1, X)
+    rows = torch.from_numpy(X)
+    if cut is not None:
+        found = cut.live.eval()(cut.frozen(rows), rows).detach()
+        assert_allclose(found, network.eval()(rows).detach(), atol=1e-4)
+    assert kind == "Swin" or cut is not None
+
+
 def test_position_bias_of_the_first_layer_forbids_the_cut():
     made = model("T5", d_model=16, d_kv=8, d_ff=24, num_layers=3, num_heads=2,
                  vocab_size=40).encoder  # fmt: skip
