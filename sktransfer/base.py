@@ -18,6 +18,7 @@ from sklearn.base import (
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktransfer._domains import domain_mask, label_array, resolve_domains
+from sktransfer._label_codes import label_names
 from sktransfer.exceptions import (
     ClassLostWarning,
     NoTargetWarning,
@@ -316,6 +317,7 @@ class BaseSelector(_BaseAdapter):
         source = ~domains.is_target
         self.support_ = np.ones(X.shape[0], dtype=bool)
         self.scores_ = np.where(source, 1.0, np.nan)
+        self._label_names = label_names(y, domains.labeled)
         if domains.has_target:
             X_source, y_source, X_target, y_target = domains.split(X, y)
             kept, scores = self._select(X_source, y_source, X_target, y_target)

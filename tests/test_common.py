@@ -102,7 +102,15 @@ VARIANTS = {
     ],
     InstanceSelector: [
         InstanceSelector(strategy=strategy)
-        for strategy in ("nearest", "density_ratio", "landmarks", "agreement")
+        for strategy in (
+            "nearest",
+            "density_ratio",
+            "landmarks",
+            "herding",
+            "agreement",
+            "influence",
+            "dynamic",
+        )
     ],
     DomainAdaptiveSVM: [DomainAdaptiveSVM(kernel="linear")],
     EasyTransferClassifier: [EasyTransferClassifier(align=False)],

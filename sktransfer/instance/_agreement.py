@@ -1,9 +1,11 @@
 """Source rows whose label a model of the target contradicts are misleading."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from sklearn.base import clone
 
-__all__ = ["agreement_scores", "confident_half", "target_model"]
+__all__ = ["AgreementScorer", "agreement_scores", "confident_half", "target_model"]
 
 # As likely right as wrong: no contradicted row can score more.
 NEUTRAL = 0.5
@@ -107,3 +109,22 @@ def agreement_scores(model, X_source, y_source):
         scores[judged] = own
         contradicted[judged] = own < probabilities.max(axis=1)
     return contradicted, scores
+
+
+@dataclass(frozen=True)
+class AgreementScorer:
+    """The scores of any labelled rows by a model of the target.
+
+    Parameters
+    ----------
+    model : fitted classifier with predict_proba, or None
+        The model of the target.
+    """
+
+    model: object
+
+    reads_labels = True
+
+    def __call__(self, X, y):
+        """Return the probability of each row's own label, or one half."""
+        return agreement_scores(self.model, X, y)[1]

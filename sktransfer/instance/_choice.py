@@ -1,8 +1,12 @@
 """How many rows of each class stay, and which: the part all strategies share."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-__all__ = ["canonical_order", "choose", "class_quotas"]
+from sktransfer._validation import check_choice, check_integer, check_number
+
+__all__ = ["Wanted", "canonical_order", "check_wanted", "choose", "class_quotas"]
 
 
 def canonical_order(X, y=None):
@@ -74,3 +78,83 @@ def choose(scores, n_select, classes=None):
     for name, quota in zip(names, class_quotas(sizes, n_select), strict=True):
         chosen[best_first[classes[best_first] == name][:quota]] = True
     return chosen
+
+
+def check_wanted(fraction, n_select, balance, n_source):
+    """Raise unless the parameters of how many rows stay make sense together."""
+    check_number("fraction", fraction, low=0, low_open=True, high=1, also=(None,))
+    check_integer("n_select", n_select, low=1, also=(None,))
+    check_choice("balance", balance, (True, False))
+    if fraction is not None and n_select is not None:
+        raise ValueError(
+            f"Only one of `fraction` and `n_select` may be given, got "
+            f"fraction={fraction!r} and n_select={n_select!r}. Leave one at None."
+        )
+    if n_select is not None and n_select > n_source:
+        raise ValueError(
+            f"`n_select` must be at most the number of source rows, {n_source}, "
+            f"got {n_select}. Lower it, or use `fraction`."
+        )
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How many rows shall stay, and whether class by class.
+
+    Parameters
+    ----------
+    n_source : int
+        Number of source rows.
+    fraction : float or None
+        Part of the rows to keep.
+    n_select : int or None
+        Number of rows to keep.
+    classes : ndarray of shape (n_source,) or None
+        Classes whose proportions are kept.
+    """
+
+    n_source: int
+    fraction: float | None
+    n_select: int | None
+    classes: np.ndarray | None
+
+    @property
+    def counted(self):
+        """Whether the number was asked for."""
+        return self.fraction is not None or self.n_select is not None
+
+    def count(self, natural):
+        """Return the number of rows to keep, `natural` if none was asked for."""
+        wanted = natural
+        if self.n_select is not None:
+            wanted = int(self.n_select)
+        elif self.fraction is not None:
+            wanted = int(np.floor(self.fraction * self.n_source + 0.5))
+        return self._enough_for_each(max(1, wanted))
+
+    def _enough_for_each(self, count):
+        if self.classes is None:
+            return count
+        n_classes = len(np.unique(self.classes))
+        if self.n_select is not None and self.n_select < n_classes:
+            raise ValueError(
+                "`n_select` must be at least the number of classes when the selection "
+                f"is balanced, {n_classes} here (unlabelled source rows count as one), "
+                f"got {self.n_select}."
+            )
+        return max(count, n_classes)
+
+    def quotas(self, count):
+        """Return class positions and how many rows of each stay; None: unbalanced."""
+        if self.classes is None:
+            return None, None
+        _, positions, sizes = np.unique(
+            self.classes, return_inverse=True, return_counts=True
+        )
+        return positions, class_quotas(sizes, count)
+
+    def choose(self, natural, scores):
+        """Return the mask of the rows that stay."""
+        if not self.counted and self.classes is None:
+            return natural
+        return choose(scores, self.count(int(natural.sum())), self.classes)

@@ -1,9 +1,14 @@
 """Source rows by how often they are among the nearest of a target row."""
 
+from dataclasses import dataclass
+
 import numpy as np
+from scipy.spatial.distance import cdist
 from sklearn.neighbors import NearestNeighbors
 
-__all__ = ["nearest_scores"]
+__all__ = ["NearestScorer", "fit_nearest", "nearest_scores"]
+
+_BLOCK_ROWS = 2**22
 
 
 def nearest_scores(X_source, X_target, n_neighbors):
@@ -28,6 +33,12 @@ def nearest_scores(X_source, X_target, n_neighbors):
         the nearest target row and s the mean of the d: rows of equally many votes
         follow each other by distance.
     """
+    votes, scores, _ = fit_nearest(X_source, X_target, n_neighbors)
+    return votes, scores
+
+
+def fit_nearest(X_source, X_target, n_neighbors):
+    """Return what `nearest_scores` does, and a scorer of any rows."""
     X_source = X_source.astype(np.float64, copy=False)
     X_target = X_target.astype(np.float64, copy=False)
     # To choose among equal rows would be to choose by their position or their label.
@@ -37,10 +48,52 @@ def nearest_scores(X_source, X_target, n_neighbors):
     finder = NearestNeighbors(n_neighbors=min(n_neighbors, len(points))).fit(points)
     neighbors = finder.kneighbors(X_target, return_distance=False)
     nearer = np.cumsum(sizes[neighbors], axis=1) - sizes[neighbors]
-    near = neighbors[nearer < n_neighbors]
-    votes = np.bincount(near, minlength=len(points))[point_of]
+    is_near = nearer < n_neighbors
+    votes = np.bincount(neighbors[is_near], minlength=len(points))[point_of]
+    last = neighbors[np.arange(len(X_target)), is_near.sum(axis=1) - 1]
+    radii = np.sqrt(np.sum((X_target - points[last]) ** 2, axis=1))
     finder = NearestNeighbors(n_neighbors=1).fit(X_target)
     distances = finder.kneighbors(X_source)[0].ravel()
-    scale = distances.mean()
-    relative = distances / scale if scale > 0 else distances
-    return votes, votes + 1 / (2 + relative)
+    scorer = NearestScorer(X_target, radii, distances.mean())
+    return votes, scorer.combined(votes, distances), scorer
+
+
+@dataclass(frozen=True)
+class NearestScorer:
+    """Counts for any row the target rows to which it is as near as their neighbours.
+
+    Parameters
+    ----------
+    X_target : ndarray of shape (n_target, n_features)
+        Target rows.
+    radii : ndarray of shape (n_target,)
+        Distance of each to the last of its nearest source rows.
+    scale : float
+        Mean distance of the source rows to their nearest target rows.
+    """
+
+    X_target: np.ndarray
+    radii: np.ndarray
+    scale: float
+
+    reads_labels = False
+
+    def combined(self, votes, distances):
+        """Return votes plus less than one for being near."""
+        scale = self.scale if self.scale > 0 else 1.0
+        return votes + 1 / (2 + distances / scale)
+
+    def __call__(self, X, y=None):
+        """Return the scores of rows, in blocks."""
+        X = X.astype(np.float64, copy=False)
+        step = max(1, _BLOCK_ROWS // len(self.X_target))
+        parts = [
+            self._of_block(X[start : start + step]) for start in range(0, len(X), step)
+        ]
+        return np.concatenate(parts)
+
+    def _of_block(self, X):
+        distances = cdist(X, self.X_target)
+        # The last neighbour itself is inside, whatever the rounding.
+        inside = distances <= self.radii * (1 + 1e-12)
+        return self.combined(inside.sum(axis=1), distances.min(axis=1))

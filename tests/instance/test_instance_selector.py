@@ -10,6 +10,7 @@ from sktransfer import TransferClassifier
 from sktransfer._kernels import kernel_matrix, resolve_gamma
 from sktransfer.exceptions import ClassLostWarning
 from sktransfer.instance import InstanceSelector
+from sktransfer.instance._strategies import STRATEGIES
 from sktransfer.utils.estimator_checks import yield_transfer_checks
 from tests.adapters import ByFirstColumn, PositiveRows
 
@@ -27,6 +28,9 @@ ESTIMATORS = [
     ),
     InstanceSelector("agreement"),
     InstanceSelector("agreement", fraction=0.5, balance=True),
+    *(InstanceSelector("herding", kernel=kernel) for kernel in ("linear", "cosine")),
+    InstanceSelector("herding", fraction=0.3, balance=True),
+    InstanceSelector("influence", fraction=0.5, balance=True),
 ]
 
 
@@ -300,7 +304,16 @@ def test_ties_are_broken_by_content(strategy):
 
 
 @pytest.mark.parametrize(
-    "strategy", ["nearest", "density_ratio", "landmarks", "agreement"]
+    "strategy",
+    [
+        "nearest",
+        "density_ratio",
+        "landmarks",
+        "herding",
+        "agreement",
+        "influence",
+        "dynamic",
+    ],
 )
 @pytest.mark.parametrize("options", [{}, {"n_select": 17}, {"balance": True}])
 def test_permutation_is_exact_with_many_ties(strategy, options):
@@ -370,7 +383,9 @@ def test_agreement_needs_classes():
         InstanceSelector(balance=True).fit(X, X[:, 0], sample_domain=domain)
 
 
-def test_only_agreement_reads_labels_of_the_target():
-    for strategy in ("nearest", "density_ratio", "landmarks", "agreement"):
-        reads = InstanceSelector(strategy)._reads_target_labels
-        assert reads is (strategy == "agreement")
+def test_which_strategies_read_labels_of_the_target():
+    for strategy in STRATEGIES:
+        selector = InstanceSelector(strategy)
+        reads = strategy in ("agreement", "influence")
+        assert selector._reads_target_labels is reads
+        assert selector._needs_target_labels is (strategy == "influence")
