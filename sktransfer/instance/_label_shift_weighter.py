@@ -151,10 +151,10 @@ class LabelShiftWeighter(BaseLabelShift):
     is ill-posed: a penalty of :math:`3 / \sqrt n` of P's mean eigenvalue, P being the
     matrix of the quadratic form in :math:`\alpha`, holds :math:`\alpha` near one.
 
-    Labels are values if they are floats with a fraction, or floats with more than 50
-    different entries; else classes. With several source domains one estimate is made
-    from all of them, as the rows of a class look alike in all, and each domain's rows
-    are weighed by the shares in it, to mean one.
+    Labels are values if they are floats of which one has a fraction, else classes. With
+    several source domains one estimate of the target's class shares is made from all of
+    them, as the rows of a class look alike in all, and each domain's rows are weighed
+    by the shares in it, to mean one.
 
     References
     ----------

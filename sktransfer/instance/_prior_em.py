@@ -5,7 +5,10 @@ Expectation-maximisation multiplies q by the likelihood's gradient; its fixed po
 reached here by Newton steps on the same concave likelihood.
 """
 
+import warnings
+
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 
 from sktransfer.instance._small_program import solve_on_simplex
 
@@ -13,6 +16,7 @@ __all__ = ["em_step", "fit_prior", "likelihood_derivatives"]
 
 _EM_STEPS = 5
 _RIDGE = 1e-10
+_LOOSE = 1e-5
 
 
 def em_step(shares, probabilities, source_prior):
@@ -72,6 +76,14 @@ def fit_prior(probabilities, source_prior, *, tol=1e-10, max_iter=200):
         else:
             shares = moved
         shares = shares / shares.sum()
+    if gap > _LOOSE:
+        warnings.warn(
+            f"The class shares are within {gap:.1e} of the largest mean log-likelihood "
+            f"after {n_iter} steps. Probabilities of 0 and 1 make this hard: calibrate "
+            "the classifier.",
+            ConvergenceWarning,
+            stacklevel=2,
+        )
     return shares, gap, n_iter
 
 

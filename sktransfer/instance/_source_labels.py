@@ -10,7 +10,7 @@ from sktransfer.joint._row_order import labelled_order
 
 __all__ = ["SourceLabels", "source_labels"]
 
-_MOST_NUMBERS = 50
+_MANY, _FEW_ROWS = 50, 5
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,7 @@ def source_labels(name, X, y, domains):
         labels = known.astype(np.float64)
     else:
         classes, labels = np.unique(known, return_inverse=True)
+        _check_no_values(name, known, classes)
         target = _plain(y[domains.labeled & domains.is_target])
         _warn_of_unknown(name, target, classes)
     order = labelled_order(X[rows], labels)
@@ -86,9 +87,19 @@ def _plain(y):
 
 
 def _are_values(y):
-    if y.dtype.kind != "f":
-        return False
-    return bool(np.any(y != np.round(y)) or len(np.unique(y)) > _MOST_NUMBERS)
+    return y.dtype.kind == "f" and bool(np.any(y != np.round(y)))
+
+
+def _check_no_values(name, known, classes):
+    """Refuse values that happen to be whole numbers."""
+    many = len(classes) > max(_MANY, len(known) / _FEW_ROWS)
+    if known.dtype.kind == "f" and many:
+        raise ValueError(
+            f"{name}: y holds {len(classes)} different floats in {len(known)} labelled "
+            "source rows, all of them whole numbers, which count as classes. If they "
+            "are values, give them a fraction (y + 0.5 has the same weights); if they "
+            "are classes, pass integers."
+        )
 
 
 def _warn_of_unknown(name, target, classes):
