@@ -1,0 +1,66 @@
+"""Equal rows, found by content, in an order that no permutation of the rows changes."""
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["row_groups"]
+
+_BLOCK_ENTRIES = 2**22
+
+
+def row_groups(X):
+    """Give each group of equal rows a number.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        Rows.
+
+    Returns
+    -------
+    groups : ndarray of shape (n_samples,), int
+        Number of the group of each row, from 0, in an order that content decides.
+    first : ndarray of shape (n_groups,), int
+        Number of one row of each group.
+    sizes : ndarray of shape (n_groups,), int
+        How many rows each group has.
+    """
+    keys = _row_keys(X)
+    order = np.argsort(keys, kind="stable")
+    close = np.diff(keys[order]) == 0
+    same = close.copy()
+    same[close] = _equal_to_next(X, order, np.flatnonzero(close))
+    if np.any(same != close) and not sparse.issparse(X):
+        # Different rows with one key could lie between equal ones.
+        return _exact_groups(X)
+    starts = np.r_[True, ~same]
+    groups = np.empty(len(order), dtype=np.int64)
+    groups[order] = np.cumsum(starts) - 1
+    return groups, order[starts], np.bincount(groups)
+
+
+def _exact_groups(X):
+    _, first, groups, sizes = np.unique(
+        X, axis=0, return_index=True, return_inverse=True, return_counts=True
+    )
+    return groups.ravel(), first, sizes
+
+
+def _row_keys(X):
+    """Project the rows on a random direction, the same sums for equal rows."""
+    direction = np.random.RandomState(0).normal(size=X.shape[1])
+    if sparse.issparse(X):
+        return np.asarray(X.tocsr().sorted_indices().astype(np.float64) @ direction)
+    # A matrix product may round equal rows differently, by where they stand.
+    step = max(1, _BLOCK_ENTRIES // X.shape[1])
+    starts = range(0, X.shape[0], step)
+    blocks = (np.ascontiguousarray(X[i : i + step], dtype=np.float64) for i in starts)
+    return np.concatenate([(block * direction).sum(axis=1) for block in blocks])
+
+
+def _equal_to_next(X, order, places):
+    """Whether the rows at the places of the order equal the ones after them."""
+    one, other = X[order[places]], X[order[places + 1]]
+    if sparse.issparse(X):
+        return np.asarray(abs(one - other).sum(axis=1)).ravel() == 0
+    return (one == other).all(axis=1)
