@@ -1,4 +1,9 @@
-"""Mean kernel values of rows with each class, without an n x n array."""
+"""Mean kernel values of rows with each class, without an n x n array.
+
+The value of a row with itself is left out. With it the mean of a class with itself
+would be too large by the variance of its rows over their number, and the shares found
+from it too even, in many columns by far.
+"""
 
 from dataclasses import dataclass
 
@@ -24,7 +29,8 @@ class ClassKernelMeans:
     Attributes
     ----------
     source : ndarray of shape (n_source, n_classes)
-        Of source rows with each class.
+        Of source rows with the other rows of each class; with itself for the only row
+        of a class.
     target : ndarray of shape (n_target, n_classes)
         Of target rows with each class.
     attraction : ndarray of shape (n_source,)
@@ -57,7 +63,7 @@ def class_kernel_means(X_source, labels, X_target, n_classes, **params):
     members = _members(labels, n_classes)
     n_source, n_target = X_source.shape[0], X_target.shape[0]
     source, target = np.zeros((n_source, n_classes)), np.zeros((n_target, n_classes))
-    attraction = np.zeros(n_source)
+    attraction, own = np.zeros(n_source), np.empty(n_source)
     for rows in _parts(n_source):
         X_rows = X_source[rows]
         for columns in _parts(rows.stop):
@@ -65,10 +71,13 @@ def class_kernel_means(X_source, labels, X_target, n_classes, **params):
             source[rows] += block @ members[columns]
             if columns.start < rows.start:
                 source[columns] += block.T @ members[rows]
+            else:
+                own[rows] = np.diag(block)
         for columns in _parts(n_target):
             block = kernel_matrix(X_rows, X_target[columns], **params)
             target[columns] += block.T @ members[rows]
             attraction[rows] += block.sum(axis=1) / n_target
+    _leave_out(source, own, labels)
     return ClassKernelMeans(source, target, attraction)
 
 
@@ -102,11 +111,23 @@ def landmark_kernel_means(
     means = np.column_stack([kernel_mean(landmarks, X, **params) for X in means])
     onto = factor @ (factor.T @ means)
     source = np.empty((X_source.shape[0], n_classes + 1))
-    target = np.empty((X_target.shape[0], n_classes + 1))
-    for X, out in ((X_source, source), (X_target, target)):
-        for rows, block in kernel_blocks(X, landmarks, **params):
-            np.matmul(block, onto, out=out[rows])
+    target, own = np.empty((X_target.shape[0], n_classes + 1)), np.empty(len(labels))
+    for rows, block in kernel_blocks(X_source, landmarks, **params):
+        np.matmul(block, onto, out=source[rows])
+        own[rows] = np.square(block @ factor).sum(axis=1)
+    for rows, block in kernel_blocks(X_target, landmarks, **params):
+        np.matmul(block, onto, out=target[rows])
+    _leave_out(source[:, :-1], own, labels)
     return ClassKernelMeans(source[:, :-1], target[:, :-1], source[:, -1])
+
+
+def _leave_out(means, own, labels):
+    """Take a row's value with itself out of its mean with its class."""
+    counts = np.bincount(labels)[labels]
+    rows = np.flatnonzero(counts > 1)
+    columns, counts = labels[rows], counts[rows]
+    total = counts * means[rows, columns] - own[rows]
+    means[rows, columns] = total / (counts - 1)
 
 
 def _members(labels, n_classes):

@@ -37,7 +37,7 @@ def fit_mixture(between, with_target, source_prior, *, upper_bound, eps):
     """
     between = 0.5 * (between + np.swapaxes(between, 1, 2))
     values, vectors = np.linalg.eigh(between)
-    # Resampled means may be slightly indefinite.
+    # Means over pairs of different rows, and resampled ones, may be indefinite.
     values = np.maximum(values, 0) + _RIDGE * np.maximum(values[:, -1:], 1e-300)
     ridge = _RIDGE * np.maximum(values[:, -1:], 1e-300)
     between = (vectors * values[:, None, :]) @ np.swapaxes(vectors, 1, 2)

@@ -141,7 +141,8 @@ class LabelShiftWeighter(BaseLabelShift):
     and takes the ratios :math:`1 + \lambda \theta`. "em" maximises :math:`\sum_j \log
     \sum_c q_c p_c(x_j) / \pi_c` over target rows; it is the fixed point of Saerens'
     iteration. "kmm" minimises :math:`\|\sum_c q_c \mu_c - \mu_t\|^2` with the kernel
-    means of the classes and of the target.
+    means of the classes and of the target; the square is estimated from pairs of
+    different rows, as otherwise the shares come out too even in many columns.
 
     For values "kmm" weighs by :math:`\beta = R \alpha`, with the smoother R of kernel
     ridge regression on y with an intercept, and minimises the distance of the target's
