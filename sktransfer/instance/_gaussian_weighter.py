@@ -94,7 +94,7 @@ class GaussianWeighter(BaseRatioWeighter):
     >>> sample_domain = np.repeat([1, -1], 2000)
     >>> weighter = GaussianWeighter().fit(X, sample_domain=sample_domain)
     >>> np.log(weighter.weigh([[-1.0], [0.5], [2.0]])).round(1)  # x - 1 / 2
-    array([-1.6, -0. ,  1.5])
+    array([-1.5,  0. ,  1.6])
     """
 
     def __init__(

