@@ -23,7 +23,11 @@ from sktransfer.feature import (
     SubspaceAligner,
     TransferSubspaceAligner,
 )
-from sktransfer.instance import InstanceSelector, KernelMeanMatchingWeighter
+from sktransfer.instance import (
+    InstanceSelector,
+    KernelMeanMatchingWeighter,
+    LabelShiftWeighter,
+)
 from sktransfer.joint import (
     DomainAdaptiveSVM,
     EasyTransferClassifier,
@@ -83,6 +87,7 @@ __all__ = [
     "JointTransportClassifier",
     "JointTransportRegressor",
     "KernelMeanMatchingWeighter",
+    "LabelShiftWeighter",
     "LabelTransportClassifier",
     "LinearInterpolationClassifier",
     "LinearInterpolationRegressor",

@@ -30,6 +30,7 @@ from sktransfer import (
     JointTransportClassifier,
     JointTransportRegressor,
     KernelMeanMatchingWeighter,
+    LabelShiftWeighter,
     LabelTransportClassifier,
     LinearTransportAligner,
     MMDAligner,
@@ -123,6 +124,10 @@ VARIANTS = {
         JointTransportClassifier(SVC(kernel="linear", random_state=0), loss="hinge"),
     ],
     JointTransportRegressor: [JointTransportRegressor(method="sinkhorn")],
+    LabelShiftWeighter: [
+        LabelShiftWeighter(method="em"),
+        LabelShiftWeighter(method="kmm", clip=2.0, flatten=0.5),
+    ],
     LabelTransportClassifier: [
         LabelTransportClassifier(method="emd"),
         LabelTransportClassifier(method="jcpot"),

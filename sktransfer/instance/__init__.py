@@ -2,5 +2,6 @@
 
 from sktransfer.instance._instance_selector import InstanceSelector
 from sktransfer.instance._kernel_mean_matching import KernelMeanMatchingWeighter
+from sktransfer.instance._label_shift_weighter import LabelShiftWeighter
 
-__all__ = ["InstanceSelector", "KernelMeanMatchingWeighter"]
+__all__ = ["InstanceSelector", "KernelMeanMatchingWeighter", "LabelShiftWeighter"]
