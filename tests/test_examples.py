@@ -14,6 +14,7 @@ NEEDS = {
     "deep/plot_vision_few_labels.py": "pacs",
     "deep/plot_text_few_labels.py": "amazon_reviews",
     "deep/plot_speech_speakers.py": "free_spoken_digits",
+    "instance/plot_compare_weighters.py": "uci_heart_disease",
     "parameter/plot_heart_disease_hospitals.py": "uci_heart_disease",
 }
 # They are the last tests to end, with nobody else at work: all cores are theirs.
