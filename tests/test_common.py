@@ -38,6 +38,8 @@ from sktransfer import (
     SelfTrainedTransferClassifier,
     SharedMultiTaskClassifier,
     SharedMultiTaskRegressor,
+    TrAdaBoostClassifier,
+    TrAdaBoostRegressor,
     TransferClassifier,
     TransferForestClassifier,
     TransferRegressor,
@@ -140,6 +142,12 @@ VARIANTS = {
     ],
     SharedMultiTaskRegressor: [
         SharedMultiTaskRegressor(sharing) for sharing in ("low_rank", "group_sparse")
+    ],
+    TrAdaBoostClassifier: [TrAdaBoostClassifier(dynamic=True, n_estimators=10)],
+    TrAdaBoostRegressor: [
+        TrAdaBoostRegressor(
+            Ridge(), n_estimators=3, two_stage=True, n_steps=3, n_folds=2
+        )
     ],
     TransferForestClassifier: [
         TransferForestClassifier(method=method, n_estimators=5)
