@@ -212,7 +212,8 @@ class BaseWeighter(_BaseAdapter):
 
     A new weighter writes `__init__` and ``_weights(X_source, y_source, X_target,
     y_target)``, which returns one weight >= 0 for each source row, on any scale. The
-    base scales them to mean one and warns if they collapse on a few rows.
+    base scales them to mean one and warns if they collapse on a few rows. One that
+    balances whole domains writes ``_domain_factors(domains)``, too.
 
     Labels arrive as class numbers with -1 where there is none (or floats with NaN), or
     None. Without target rows all weights are one.
@@ -221,6 +222,10 @@ class BaseWeighter(_BaseAdapter):
     @abstractmethod
     def _weights(self, X_source, y_source, X_target, y_target):
         """Return one weight for each source row."""
+
+    def _domain_factors(self, domains):
+        """Return what source rows and labelled target rows are multiplied with."""
+        return 1.0, 1.0
 
     def fit(self, X, y=None, *, sample_domain=None):
         """Weigh the source rows of X.
@@ -238,16 +243,21 @@ class BaseWeighter(_BaseAdapter):
         -------
         self : object
             The fitted weighter, with `sample_weight_`: one weight for each row of X,
-            of mean one over the source rows and one on target rows.
+            of mean one over the source rows and one on target rows, unless the method
+            balances the domains.
         """
         X, domains = self._check_fit(X, y, sample_domain)
+        source = ~domains.is_target
         self.sample_weight_ = np.ones(X.shape[0], dtype=X.dtype)
         if domains.has_target:
-            weights = self._source_weights(X, y, domains)
-            self.sample_weight_[~domains.is_target] = weights
-        source_weights = self.sample_weight_[~domains.is_target]
+            self.sample_weight_[source] = self._source_weights(X, y, domains)
+        source_weights = self.sample_weight_[source]
         self.effective_sample_size_ = effective_sample_size(source_weights)
         self._warn_if_collapsed(len(source_weights))
+        if domains.has_target:
+            source_factor, target_factor = self._domain_factors(domains)
+            self.sample_weight_[source] *= source_factor
+            self.sample_weight_[~source & domains.labeled] *= target_factor
         return self
 
     def _source_weights(self, X, y, domains):

@@ -19,6 +19,7 @@ from sklearn.utils.validation import has_fit_parameter
 
 from sktransfer._transfer_classifier import TransferClassifier
 from sktransfer._transfer_regressor import TransferRegressor
+from sktransfer.base import BaseWeighter
 from sktransfer.utils._check_data import (
     ShiftedData,
     data_for,
@@ -296,14 +297,25 @@ def check_transform_agrees(estimator):
 
 
 def check_weights(estimator):
-    """Weights are finite, >= 0, of mean one on the source and one on the target."""
+    """Weights are finite, >= 0, of mean one on the source and one on the target.
+
+    Where a weighter balances the domains, labelled target rows have one weight, and the
+    larger of it and the source's mean is one.
+    """
     data = data_for(estimator)
     fitted = clone(estimator).fit(data.X, data.y, sample_domain=data.domain)
     weights, source = fitted.sample_weight_, data.domain > 0
     assert np.isfinite(weights).all()
     assert weights.min() >= 0
-    np.testing.assert_allclose(weights[source].mean(), 1, rtol=1e-5)
-    np.testing.assert_array_equal(weights[~source], 1)
+    mean = weights[source].mean()
+    if type(fitted)._domain_factors is not BaseWeighter._domain_factors:
+        labeled = ~source & (data.y != -1)
+        assert np.ptp(weights[labeled]) == 0
+        np.testing.assert_allclose(max(mean, weights[labeled][0]), 1, rtol=1e-5)
+        np.testing.assert_array_equal(weights[~source & ~labeled], 1)
+    else:
+        np.testing.assert_allclose(mean, 1, rtol=1e-5)
+        np.testing.assert_array_equal(weights[~source], 1)
     assert 1 <= fitted.effective_sample_size_ <= source.sum() * (1 + 1e-9)
 
 
