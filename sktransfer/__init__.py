@@ -24,7 +24,9 @@ from sktransfer.feature import (
     TransferSubspaceAligner,
 )
 from sktransfer.instance import (
+    BalancedWeighter,
     DensityWeighter,
+    DiscrepancyWeighter,
     DiscriminativeWeighter,
     GaussianWeighter,
     InstanceSelector,
@@ -75,6 +77,7 @@ _DEEP = (
 )
 
 __all__ = [
+    "BalancedWeighter",
     "BaseAligner",
     "BaseSelector",
     "BaseWeighter",
@@ -83,6 +86,7 @@ __all__ = [
     "CORALAligner",
     "CorrespondenceAligner",
     "DensityWeighter",
+    "DiscrepancyWeighter",
     "DiscriminativeWeighter",
     "DomainAdaptiveSVM",
     "EasyTransferClassifier",

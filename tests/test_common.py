@@ -19,12 +19,17 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import sktransfer
 from sktransfer import (
+    BalancedWeighter,
     BaseAligner,
     BaseSelector,
     BaseWeighter,
     CORALAligner,
+    DensityWeighter,
+    DiscrepancyWeighter,
+    DiscriminativeWeighter,
     DomainAdaptiveSVM,
     EasyTransferClassifier,
+    GaussianWeighter,
     GradualTransferClassifier,
     InstanceSelector,
     JointTransportClassifier,
@@ -34,6 +39,7 @@ from sktransfer import (
     LabelTransportClassifier,
     LinearTransportAligner,
     MMDAligner,
+    NearestNeighborWeighter,
     OptimalTransportAligner,
     SelfTrainedTransferClassifier,
     SharedMultiTaskClassifier,
@@ -103,6 +109,15 @@ VARIANTS = {
         KernelMeanMatchingWeighter(upper_bound=5.0, eps=0.1),
         KernelMeanMatchingWeighter(solver="nystroem", n_landmarks=30),
     ],
+    DiscriminativeWeighter: [
+        DiscriminativeWeighter(LogisticRegression(), cv=2, calibration="isotonic"),
+        DiscriminativeWeighter(SVC(), cv=2, calibration="sigmoid", clip=5.0),
+    ],
+    GaussianWeighter: [GaussianWeighter("shared", flatten=0.5)],
+    DensityWeighter: [DensityWeighter("cv", max_centers=30)],
+    NearestNeighborWeighter: [NearestNeighborWeighter(3, smoothing=0.0)],
+    DiscrepancyWeighter: [DiscrepancyWeighter(fit_intercept=False)],
+    BalancedWeighter: [BalancedWeighter(1.0)],
     InstanceSelector: [
         InstanceSelector(strategy=strategy)
         for strategy in (

@@ -1,6 +1,8 @@
 """Instance-based transfer: which source rows count, and how much."""
 
+from sktransfer.instance._balanced_weighter import BalancedWeighter
 from sktransfer.instance._density_weighter import DensityWeighter
+from sktransfer.instance._discrepancy_weighter import DiscrepancyWeighter
 from sktransfer.instance._discriminative_weighter import DiscriminativeWeighter
 from sktransfer.instance._gaussian_weighter import GaussianWeighter
 from sktransfer.instance._instance_selector import InstanceSelector
@@ -17,7 +19,9 @@ from sktransfer.instance._tradaboost_classifier import TrAdaBoostClassifier
 from sktransfer.instance._tradaboost_regressor import TrAdaBoostRegressor
 
 __all__ = [
+    "BalancedWeighter",
     "DensityWeighter",
+    "DiscrepancyWeighter",
     "DiscriminativeWeighter",
     "GaussianWeighter",
     "InstanceSelector",

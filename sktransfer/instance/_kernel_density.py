@@ -38,7 +38,6 @@ class _Density:
         out = np.empty(len(Z))
         C = self.centers / self.widths
         squares = np.einsum("ij,ij->i", C, C)
-        # Rows of the centres' number a block: `row_blocks` counts entries.
         step = max(1, _BLOCK_ENTRIES // len(C))
         for start in range(0, len(Z), step):
             rows = slice(start, start + step)
