@@ -1,0 +1,210 @@
+"""Least-squares fit of a density ratio, and its leave-one-out score in closed form."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sktransfer.instance._centre_kernels import Centres
+
+__all__ = ["SquaredLoss", "ULSIFRatio", "kernel_moments", "leave_one_out"]
+
+_LEAST_RIDGE = 1e-12
+
+
+@dataclass(frozen=True)
+class ULSIFRatio:
+    """Log of a sum of Gaussian kernels, -inf where the sum is not above zero.
+
+    Attributes
+    ----------
+    centres : Centres
+        Centres.
+    coefficients : ndarray of shape (n_centres,)
+        Coefficients, of any sign.
+    gamma, ridge : float
+        Width of the kernel, and penalty of the fit.
+    score : float
+        Leave-one-out squared loss.
+    """
+
+    centres: Centres
+    coefficients: np.ndarray
+    gamma: float
+    ridge: float
+    score: float
+
+    def __call__(self, X):
+        """Return the log ratio of each row of X."""
+        log_ratio = np.empty(X.shape[0])
+        for rows, distances in self.centres.blocks(X):
+            # Relative to the nearest centre no row is too far to have a ratio.
+            nearest = distances.min(axis=1)
+            distances -= nearest[:, None]
+            distances *= -self.gamma
+            values = np.exp(distances, out=distances) @ self.coefficients
+            with np.errstate(divide="ignore"):
+                log_ratio[rows] = np.log(np.maximum(values, 0)) - self.gamma * nearest
+        return log_ratio
+
+
+def kernel_moments(rows, centres, gammas, *, second=True):
+    """Return the means of the kernels and of their products over weighted rows.
+
+    Parameters
+    ----------
+    rows : WeightedRows
+        Rows.
+    centres : Centres
+        Centres.
+    gammas : ndarray of shape (n_gammas,)
+        Widths of the kernel.
+    second : bool, default=True
+        Whether the products are wanted; else they are zero.
+
+    Returns
+    -------
+    first : ndarray of shape (n_gammas, n_centres)
+    second : ndarray of shape (n_gammas, n_centres, n_centres)
+    """
+    n, m = len(gammas), len(centres)
+    means, products = np.zeros((n, m)), np.zeros((n, m, m))
+    equal, buffer = rows.weights.min() == rows.weights.max(), None
+    for part, distances in centres.blocks(rows.X):
+        weights = rows.weights[part]
+        buffer = np.empty_like(distances) if buffer is None else buffer
+        for k, gamma in enumerate(gammas):
+            kernel = np.multiply(distances, -gamma, out=buffer[: len(weights)])
+            np.exp(kernel, out=kernel)
+            means[k] += weights @ kernel
+            if second:
+                # A matrix with its own transpose is made at half the price.
+                if not equal:
+                    kernel *= np.sqrt(weights)[:, None]
+                products[k] += kernel.T @ kernel
+    return means, products * rows.weights[0] if equal else products
+
+
+class SquaredLoss:
+    """The loss 1/2 t'(alpha H_target + (1 - alpha) H_source)t - h't at one width.
+
+    Parameters
+    ----------
+    H_source, H_target : ndarray of shape (n_centres, n_centres)
+        Means of the products of kernels over the rows of each domain.
+    h : ndarray of shape (n_centres,)
+        Means of the kernels over the target rows.
+    alpha : float
+        Share of the target in the mixture that the ratio is relative to.
+    """
+
+    def __init__(self, H_source, H_target, h, alpha):
+        self.H_source, self.H_target, self.h, self.alpha = H_source, H_target, h, alpha
+        self._source_eigen = _eigen(H_source) if alpha == 0 else None
+
+    def eigen(self, source_factor=1.0, target_factor=1.0):
+        """Return eigenvalues and -vectors of the matrix, its parts times factors."""
+        if self._source_eigen is not None:
+            values, vectors = self._source_eigen
+            return source_factor * values, vectors
+        source_share, target_share = 1 - self.alpha, self.alpha
+        return _eigen(
+            source_share * source_factor * self.H_source
+            + target_share * target_factor * self.H_target
+        )
+
+    def minimize(self, ridge):
+        """Return the coefficients of least loss plus ridge/2 t't."""
+        values, vectors = self.eigen()
+        return vectors @ ((vectors.T @ self.h) / (values + floored(ridge, len(self.h))))
+
+    def left_out_source(self, kernels, share, ridges):
+        """Return ratios of source rows, each by the fit without it, for each ridge.
+
+        Parameters
+        ----------
+        kernels : ndarray of shape (n_rows, n_centres)
+            Kernels of the rows.
+        share : float
+            Share of each of the rows among the source rows.
+        ridges : ndarray of shape (n_ridges,)
+            Penalties.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_ridges)
+            A domain's only row stays in the fit.
+        """
+        rest = 1 - share if share < 1 else 1.0
+        weight = (1 - self.alpha) * share / rest if share < 1 else 0.0
+        own, cross = self._forms(kernels, self.eigen(1 / rest, 1.0), ridges)
+        return cross / _not_below_zero(1 - weight * own)
+
+    def left_out_target(self, kernels, share, ridges):
+        """Return the same for target rows and their share among these."""
+        rest = 1 - share if share < 1 else 1.0
+        weight, share = (self.alpha * share / rest, share) if share < 1 else (0.0, 0.0)
+        own, cross = self._forms(kernels, self.eigen(1.0, 1 / rest), ridges)
+        return (cross - share * own) / (rest * _not_below_zero(1 - weight * own))
+
+    def _forms(self, kernels, eigen, ridges):
+        """Return k'B^-1 k and k'B^-1 h for each row k, with B the ridged matrix."""
+        values, vectors = eigen
+        inverse = 1 / (values[:, None] + floored(ridges, len(self.h)))
+        turned = kernels @ vectors
+        cross = turned @ (inverse * (vectors.T @ self.h)[:, None])
+        np.square(turned, out=turned)
+        return turned @ inverse, cross
+
+
+def floored(ridges, n_centres):
+    """Return penalties that rounding does not drown."""
+    return np.maximum(ridges, _LEAST_RIDGE * n_centres)
+
+
+def _not_below_zero(values):
+    return np.maximum(values, 1e-12)
+
+
+def _eigen(H):
+    values, vectors = np.linalg.eigh(H)
+    return np.maximum(values, 0), vectors
+
+
+def leave_one_out(loss, source, target, ridges):
+    """Return the loss of left-out rows for each ridge.
+
+    Each distinct row is left out by itself, with all its repetitions; its ratio is
+    that of the fit to the others, with negative values at zero. An eigendecomposition
+    serves all ridges and all rows that are repeated as often.
+
+    Parameters
+    ----------
+    loss : SquaredLoss
+        The loss over all rows.
+    source, target : pair of ndarrays
+        Kernels of the rows to leave out, and their shares in their domains.
+    ridges : ndarray of shape (n_ridges,)
+        Penalties.
+
+    Returns
+    -------
+    ndarray of shape (n_ridges,)
+    """
+    ratios = _all_left_out(loss.left_out_source, *source, ridges)
+    score = 0.5 * (1 - loss.alpha) * _mean(ratios**2, source[1])
+    ratios = _all_left_out(loss.left_out_target, *target, ridges)
+    score += 0.5 * loss.alpha * _mean(ratios**2, target[1]) - _mean(ratios, target[1])
+    return score
+
+
+def _all_left_out(left_out, kernels, shares, ridges):
+    ratios = np.empty((len(shares), len(ridges)))
+    for share in np.unique(shares):
+        rows = shares == share
+        part = kernels if rows.all() else kernels[rows]
+        ratios[rows] = left_out(part, float(share), ridges)
+    return np.maximum(ratios, 0, out=ratios)
+
+
+def _mean(values, shares):
+    return shares @ values / shares.sum()
