@@ -38,6 +38,7 @@ from sktransfer.deep._training import Bridge, Phase, Rows, moments_of, train
 __all__ = ["BaseFineTuned"]
 
 _DOMAIN = {"sample_domain": True}
+_FEW = 8  # rows to predict for, which cost less than to see whether they are known
 _IN_ALL_PHASES = ("lr", "batch_size", "optimizer", "weight_decay", "schedule", "warmup")
 _IN_ALL_PHASES += ("clip_norm", "accumulate", "augment", "patience", "verbose")
 _IN_THE_SECOND = ("backbone_lr", "layer_decay", "l2_sp", "trainable")
@@ -68,12 +69,8 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         if found.preprocessor is not None:
             self.preprocessor_ = clone(found.preprocessor).fit(X)
         self._module = found.module
-        self._named = dataclasses.replace(
-            found, module=None, preprocessor=self.preprocessor_
-        )
-
-    def _loaded_module(self):
-        return self.__dict__.pop("_module")
+        known = {"module": None, "preprocessor": self.preprocessor_}
+        self._named = dataclasses.replace(found, **known)
 
     def _as_numbers(self, X, *, reset):
         """Return rows as the network takes them, but for their type."""
@@ -176,7 +173,8 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
 
     def _build(self, X, *, adapted=True):
         """Return a new network; whole numbers stay whole if the backbone takes them."""
-        given = self._loaded_module if self._is_named else self.backbone
+        loaded = self.__dict__.pop("_module", None)
+        given = (lambda: loaded) if self._is_named else self.backbone
         sample = torch.from_numpy(np.array(X))
         if self._device().type == "mps" and sample.dtype == torch.float64:
             sample = sample.float()  # the device has no double precision
@@ -304,7 +302,7 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         ]
         return live, parts[0], parts[1] if len(parts) > 1 else None
 
-    def _frozen_features(self, *arrays):
+    def _frozen_features(self, *arrays, at_least=1):
         device, size = self._device(), self._batch_rows(arrays[0])
         with explain_out_of_memory(size, device):
             return frozen_features(
@@ -315,6 +313,7 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
                 batch_size=size,
                 memory=self.memory,
                 verbose=self.verbose,
+                at_least=at_least,
             )
 
     def _batch_rows(self, X):
@@ -325,10 +324,13 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
     def _train_one_epoch(self, rows, is_first):
         """Go on with the optimizer where the last call of `partial_fit` left it."""
         kept = getattr(self, "_moments", (None, None, None))
-        memory = (self.optimizer, self.layer_decay, is_first)
+        network = self.network_.train()
+        if not is_first:
+            network, rows, _ = self._on_features(rows, None)
+        memory = (self.optimizer, self.layer_decay, is_first, type(network))
         phase = self._phase("partial-fit", 1, is_first=is_first)
         net = train(
-            self.network_,
+            network,
             rows,
             dataclasses.replace(phase, schedule="constant", warmup=0.0),
             self.history_,
@@ -376,7 +378,7 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         X = self._cast(self._as_numbers(X, reset=False))
         device = self._device()
         network = self.network_.to(device).eval()
-        live, features = self._frozen_features(X)
+        live, features = self._frozen_features(X, at_least=_FEW)
         rows = None
         if features is not None:
             rows = X if hasattr(live, "takes_rows") else None

@@ -1,10 +1,15 @@
 """Where the network lives, with which precision and random numbers it computes."""
 
 from contextlib import contextmanager, nullcontext
+from threading import RLock
 
 import torch
 
 __all__ = ["autocast", "resolve_device", "seeded"]
+
+_DEVICES = ("cpu", "cuda", "mps")
+# Threads share the generators of torch: they draw one after another.
+_drawing = RLock()
 
 
 def resolve_device(device):
@@ -18,9 +23,9 @@ def resolve_device(device):
     try:
         found = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise ValueError(
-            f"`device` must be 'auto' or the name of a torch device, got {device!r}."
-        ) from error
+        raise _no_device(device) from error
+    if found.type not in _DEVICES:
+        raise _no_device(device)
     backend = {"cuda": torch.cuda, "mps": torch.backends.mps}.get(found.type)
     if backend is not None and not backend.is_available():
         raise ValueError(
@@ -30,16 +35,24 @@ def resolve_device(device):
     return found
 
 
+def _no_device(device):
+    return ValueError(
+        "`device` must be 'auto', 'cpu', 'mps', 'cuda' or one of several, 'cuda:1', "
+        f"got {device!r}."
+    )
+
+
 @contextmanager
 def seeded(seed, device):
     """Draw from generators seeded with `seed`, and leave the global ones as they were.
 
     `torch.manual_seed` would also seed the generators of devices that are not used
-    here, and nothing would set those back.
+    here, and nothing would set those back. Fits in several threads wait for each other;
+    worker processes do not.
     """
     is_cuda, is_mps = device.type == "cuda", device.type == "mps"
-    mps_state = torch.mps.get_rng_state() if is_mps else None
-    with torch.random.fork_rng(devices=[device] if is_cuda else []):
+    with _drawing, torch.random.fork_rng(devices=[device] if is_cuda else []):
+        mps_state = torch.mps.get_rng_state() if is_mps else None
         torch.default_generator.manual_seed(seed)
         if is_cuda:
             with torch.cuda.device(device):

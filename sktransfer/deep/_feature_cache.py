@@ -8,8 +8,10 @@ import hashlib
 import os
 import tempfile
 from collections import OrderedDict
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
+from zipfile import BadZipFile
 
 import numpy as np
 from joblib import Memory
@@ -18,6 +20,7 @@ __all__ = ["FeatureCache", "shared_cache"]
 
 _MAX_BYTES = 2**30
 _FOLDER = "sktransfer-features"
+_DAMAGED = (BadZipFile, EOFError, KeyError, OSError, ValueError)
 
 
 class FeatureCache:
@@ -101,7 +104,7 @@ class FeatureCache:
     def _read(self, folder, key, wanted):
         """Return those of the wanted rows that are in the folder."""
         for path in set(folder.glob("*.npz")) - self._files:
-            with np.load(path, allow_pickle=False) as file:
+            with suppress(*_DAMAGED), _opened(path) as file:
                 self._places.update({key + name: path for name in file["names"]})
             self._files.add(path)
         found = {}
@@ -110,8 +113,12 @@ class FeatureCache:
                 self._files.discard(path)
                 self._places = {n: p for n, p in self._places.items() if p != path}
                 continue
-            with np.load(path, allow_pickle=False) as file:
-                rows = dict(zip(file["names"], file["rows"], strict=True))
+            try:
+                with _opened(path) as file:
+                    rows = dict(zip(file["names"], file["rows"], strict=True))
+            except _DAMAGED:  # its rows are computed again
+                self._places = {n: p for n, p in self._places.items() if p != path}
+                continue
             found.update({n: rows[n.removeprefix(key)] for n in wanted
                           if self._places.get(n) == path})  # fmt: skip
         self._keep(found)
@@ -128,6 +135,13 @@ class FeatureCache:
         os.replace(file.name, target)
         self._files.add(target)
         self._places.update(dict.fromkeys(rows, target))
+
+
+@contextmanager
+def _opened(path):
+    # numpy leaves a file open that it cannot read.
+    with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+        yield file
 
 
 def _digest(row):

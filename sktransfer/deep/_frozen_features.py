@@ -5,7 +5,8 @@ import torch
 
 from sktransfer.deep._device import autocast
 from sktransfer.deep._feature_cache import shared_cache
-from sktransfer.deep._frozen_part import cut_network, fingerprint
+from sktransfer.deep._fingerprint import fingerprint
+from sktransfer.deep._frozen_part import cut_network
 from sktransfer.deep._layer_cut import cut_layers
 from sktransfer.deep._progress import shown
 
@@ -21,6 +22,7 @@ def frozen_features(
     batch_size,
     memory,
     verbose=0,
+    at_least=1,
     cache=shared_cache,
 ):
     """Return what learns in a network, and what is frozen applied to arrays of rows.
@@ -41,6 +43,8 @@ def frozen_features(
         Folder for features on disk.
     verbose : int, default=0
         1: progress is shown.
+    at_least : int, default=1
+        Fewer rows than that are not worth looking for.
     cache : FeatureCache
         Where the rows are kept.
 
@@ -49,12 +53,12 @@ def frozen_features(
     live : nn.Module or None
         Maps features to scores; if it has ``takes_rows``, features and rows.
     features : list of ndarray or None
-        None if nothing is frozen, if the network cannot be cut, or if the features of
-        all rows would take more memory than the cache may: then rows go through the
-        whole network in every epoch.
+        None if nothing is frozen, if the network cannot be cut, if there are too few
+        rows, or if the features of all would take more memory than the cache may: then
+        rows go through the whole network in every epoch.
     """
     n_rows = sum(len(X) for X in arrays)
-    cut = _cut(network, arrays, device) if n_rows else None
+    cut = _cut(network, arrays, device) if n_rows >= max(1, at_least) else None
     if cut is None:
         return None, None
 
@@ -70,9 +74,10 @@ def frozen_features(
 
     training = network.training
     try:
-        if n_rows * compute(arrays[0][:1]).nbytes > cache.max_bytes:
-            return None, None
         key = fingerprint(cut.frozen, device.type, mixed_precision)
+        first = next(X for X in arrays if len(X))[:1]
+        if n_rows * cache.compute(key, first, compute, memory).nbytes > cache.max_bytes:
+            return None, None
         features = [cache.compute(key, X, compute, memory) for X in arrays]
     finally:
         network.train(training)
@@ -82,10 +87,17 @@ def frozen_features(
 def _cut(network, arrays, device):
     cut = cut_network(network)
     if cut is None and hasattr(network.backbone, "groups_of"):
-        sample = next(X for X in arrays if len(X))[:2]
-        sample = torch.from_numpy(np.array(sample)).to(device)
-        cut = cut_layers(network.to(device), sample)
+        sample = torch.from_numpy(_unlike(next(X for X in arrays if len(X))))
+        cut = cut_layers(network.to(device), sample.to(device))
     return cut
+
+
+def _unlike(X):
+    """Return two rows, of texts and sounds the shortest and the longest."""
+    if X.ndim > 2:
+        return np.array(X[:2])
+    lengths = np.count_nonzero(X, axis=1)
+    return np.array(X[[lengths.argmin(), lengths.argmax()]])
 
 
 def outputs_of(module, X, device, *, mixed_precision, batch_size, rows=None, verbose=0):

@@ -1,17 +1,13 @@
 """The part of a network whose outputs no training step changes, and the rest."""
 
-import hashlib
 from dataclasses import dataclass
-from types import FunctionType
 
-import numpy as np
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from sktransfer.deep._backbones import flat_features
 
-__all__ = ["Cut", "by_row", "cut_network", "fingerprint"]
+__all__ = ["Cut", "by_row", "cut_network"]
 
 
 @dataclass(frozen=True)
@@ -119,84 +115,6 @@ def by_row(module, *, itself=True):
         for part in module.modules()
         if itself or part is not module
     )
-
-
-def fingerprint(module, *settings):
-    """Return a digest of what decides a module's outputs.
-
-    Weights, buffers, structure, the attributes of each part and the code of its forward
-    pass, and hooks.
-
-    Parameters
-    ----------
-    module : nn.Module
-        In evaluation mode.
-    settings : object
-        What else decides them: the device, the precision.
-
-    Returns
-    -------
-    str
-    """
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(repr((module, settings)).encode())
-    for name, part in module.named_modules():
-        digest.update(repr((name, _code(part), sorted(_hooks(part)))).encode())
-        for key, value in sorted(vars(part).items()):
-            if key not in _OF_TORCH:
-                _add(digest, key, value)
-    for name, value in [*module.named_parameters(), *module.named_buffers()]:
-        _add(digest, name, value)
-    return digest.hexdigest()
-
-
-# What every module has; parameters, buffers and parts come by name.
-_OF_TORCH = frozenset(vars(nn.Module()))
-
-
-def _add(digest, name, value):
-    """Add an attribute; arrays by their bytes, for a printed one is abridged."""
-    if isinstance(value, torch.Tensor):
-        digest.update(repr((name, value.dtype, tuple(value.shape))).encode())
-        flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-        digest.update(memoryview(flat.numpy()))
-    elif isinstance(value, np.ndarray) and value.dtype.kind != "O":
-        digest.update(repr((name, value.dtype.str, value.shape)).encode())
-        digest.update(np.ascontiguousarray(value).tobytes())
-    elif isinstance(value, set | frozenset):  # printed in an order of the process
-        digest.update(repr((name, sorted(map(repr, value)))).encode())
-    else:
-        digest.update(repr((name, _printed(value))).encode())
-
-
-def _code(part):
-    """Return what a part is and computes: a class of the same name may do more."""
-    kind, forward = type(part), type(part).forward
-    code = getattr(forward, "__code__", None)
-    compiled = code and (code.co_code, code.co_names, _plain(code.co_consts))
-    cells = getattr(forward, "__closure__", None) or ()
-    cells = [_printed(cell.cell_contents) for cell in cells]
-    own = {}
-    if not kind.__module__.startswith("torch."):  # helpers of the forward pass
-        own = {k: _printed(v) for k, v in vars(kind).items()}
-    helpers = sorted(
-        v for v in own.items() if isinstance(vars(kind)[v[0]], FunctionType)
-    )
-    return kind.__module__, kind.__qualname__, compiled, cells, helpers
-
-
-def _printed(value):
-    """Print a value; a function by its code, not by where it lies in this process."""
-    if not isinstance(value, FunctionType):
-        return repr(value)
-    code = value.__code__
-    cells = [repr(cell.cell_contents) for cell in value.__closure__ or ()]
-    known = code.co_code, code.co_names, _plain(code.co_consts), value.__defaults__
-    return repr((value.__module__, value.__qualname__, known, cells))
-
-
-def _plain(constants):
-    return [c for c in constants if isinstance(c, str | int | float | None)]
 
 
 def _hooks(part):

@@ -1,5 +1,6 @@
 """Backbones of the Hugging Face hub, or of a folder: "hf:bert-base-uncased"."""
 
+import inspect
 import json
 from pathlib import Path
 
@@ -143,6 +144,11 @@ def _own_tokenizer(name):
 def _kind_of(model, config, name):
     wanted = model.main_input_name
     if wanted == "input_ids":
+        if "attention_mask" not in inspect.signature(model.forward).parameters:
+            raise ValueError(
+                f"hf:{name} takes no attention mask: the features of a text would "
+                "depend on the longest text of its batch. Use a model that masks."
+            )
         return "text"
     if wanted == "pixel_values":
         return "image"

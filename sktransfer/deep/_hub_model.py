@@ -11,6 +11,7 @@ from sktransfer.deep._suggestions import did_you_mean
 
 __all__ = ["hub_model", "read_config"]
 
+_OFF = {"apply_spec_augment": False, "layerdrop": 0.0, "encoder_layerdrop": 0.0}
 _PART_CONFIGS = ("text_config", "vision_config", "audio_config")
 
 
@@ -46,9 +47,11 @@ def read_config(transformers, name):
             f"{name.where} is a model for {' and '.join(parts)}. Say which part: "
             f"'hf:{name.where}#{next(reversed(parts))}'."
         )
-    # SpecAugment would draw from numpy's global generator.
-    if hasattr(config, "apply_spec_augment"):
-        config.apply_spec_augment = False
+    # SpecAugment would draw from numpy's global generator, and layers that are left out
+    # at random would be frozen ones, too.
+    for key, off in _OFF.items():
+        if hasattr(config, key):
+            setattr(config, key, off)
     return config
 
 

@@ -29,7 +29,17 @@ class _Reached(Exception):
         self.states = states
 
 
-class _Unreached(nn.Module):
+class _StandIn(nn.Module):
+    """In the place of a layer; models may look at a layer's own settings."""
+
+    def __init__(self, layer):
+        super().__init__()
+        for name, value in vars(layer).items():
+            if name not in vars(self) and isinstance(value, str | int | float):
+                setattr(self, name, value)
+
+
+class _Unreached(_StandIn):
     """In the place of what learns, in the frozen part."""
 
     def forward(self, *args, **kwargs):
@@ -37,7 +47,7 @@ class _Unreached(nn.Module):
         raise _NotAChain
 
 
-class _End(nn.Module):
+class _End(_StandIn):
     """In the place of the first layer that learns, in the frozen part."""
 
     def forward(self, *args, **kwargs):
@@ -45,11 +55,11 @@ class _End(nn.Module):
         raise _Reached(_states_in(args, kwargs))
 
 
-class _Skipped(nn.Module):
+class _Skipped(_StandIn):
     """In the place of a frozen layer, in the part that learns."""
 
-    def __init__(self, *, as_tuple):
-        super().__init__()
+    def __init__(self, layer, *, as_tuple):
+        super().__init__(layer)
         self.as_tuple = as_tuple
 
     def forward(self, *args, **kwargs):
@@ -58,11 +68,11 @@ class _Skipped(nn.Module):
         return (states,) if self.as_tuple else states
 
 
-class _Entry(nn.Module):
+class _Entry(_StandIn):
     """The first layer that learns, which is given the stored states."""
 
     def __init__(self, layer):
-        super().__init__()
+        super().__init__(layer)
         self.layer, self.states, self.crops = layer, None, False
 
     def forward(self, *args, **kwargs):
@@ -70,6 +80,7 @@ class _Entry(nn.Module):
         states = self.states
         if self.crops:
             states = states[:, : _states_in(args, kwargs).shape[1]]
+        self.states = None
         if args:
             return self.layer(states, *args[1:], **kwargs)
         return self.layer(**{**kwargs, "hidden_states": states})
@@ -139,6 +150,8 @@ class _Live(nn.Module):
             for group in self.rest.groups_of(rows):
                 self.entry.states = X[group]
                 found = flat_features(self.rest(rows[group]))
+                if self.entry.states is not None:
+                    raise RuntimeError("The first layer that learns was left out.")
                 if features is None:
                     features = found.new_empty((len(X), found.shape[1]))
                 features[group] = found
@@ -266,13 +279,15 @@ def _gives_tuple(output):
 
 def _halves(network, place, kinds):
     frozen, layers, _ = _twin(network.backbone, place)
-    layers[place.first] = _End()
+    layers[place.first] = _End(layers[place.first])
     for later in range(place.first + 1, len(layers)):
-        layers[later] = _Unreached()
+        layers[later] = _Unreached(layers[later])
     _drop_what_learns(frozen, place.layers)
     rest, layers, pairs = _twin(network.backbone, place)
+    if hasattr(rest, "skip_start"):
+        rest.skip_start()
     for k, as_tuple in enumerate(kinds):
-        layers[k] = _Skipped(as_tuple=as_tuple)
+        layers[k] = _Skipped(layers[k], as_tuple=as_tuple)
     entry = layers[place.first] = _Entry(layers[place.first])
     return Cut(_Frozen(frozen).eval(), _Live(network, rest, entry, pairs))
 
@@ -295,4 +310,4 @@ def _drop_what_learns(module, path):
         if name == head and tail:
             _drop_what_learns(child, tail)
         elif name != head and any(p.requires_grad for p in child.parameters()):
-            setattr(module, name, _Unreached())
+            setattr(module, name, _Unreached(child))

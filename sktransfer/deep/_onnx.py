@@ -1,10 +1,12 @@
 """A fitted network as an ONNX file: preprocessed rows in, predictions out."""
 
+import io
 import json
 import logging
 import os
+import re
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +22,8 @@ __all__ = ["Predictions", "export_onnx"]
 OPSET = 18
 _MAX_BYTES = 2**31 - 2**24  # of a file, and what is in it beside weights
 _TOLERANCE = 1e-4
+_COLOURS = r"\x1b\[[0-9;]*m"
+_LOGGERS = ("onnxscript", "torch.fx.experimental.symbolic_shapes")
 
 
 @dataclass(frozen=True)
@@ -161,24 +165,28 @@ def _converted(module, rows, output):
                 verbose=False,
             )
         except torch.onnx.OnnxExporterError as error:
+            cause = str(error.__cause__ or error).strip().splitlines()[0]
             raise ValueError(
                 "The network cannot be written as an ONNX file. Its forward pass must "
                 "not depend on the number of rows, nor branch on what is in them. The "
-                f"exporter says: {error}"
+                f"exporter says: {re.sub(_COLOURS, '', cause)}"
             ) from error
     return program.model_proto
 
 
 @contextmanager
 def _quiet():
-    """Keep the optimizer of onnxscript from logging what it could not fold."""
-    logger = logging.getLogger("onnxscript")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Keep back what the exporter logs, and what it prints of a graph that fails."""
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _notes(output):

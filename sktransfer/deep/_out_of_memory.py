@@ -25,5 +25,5 @@ def explain_out_of_memory(batch_size, device):
             way_out = "Take smaller rows or a smaller backbone"
         raise MemoryError(
             f"A batch of {batch_size} rows does not fit into the memory of {device}. "
-            f"{way_out}, or trainable='head', which needs no gradients of the backbone."
+            f"{way_out}; trainable='head' needs no gradients of the backbone."
         ) from error

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import hashlib
+import itertools
 import json
 import os
 import warnings
@@ -86,6 +87,7 @@ def save_estimator(estimator, path):
         "sha256": hashlib.sha256(weights).hexdigest(),
         "backbone": kind,
         "name": os.fspath(backbone) if kind == "named" else None,
+        "structure": _structure(estimator.network_) if kind == "given" else None,
         "params": _plain(params),
         "state": {key: _plain(value) for key, value in state.items()},
     }
@@ -123,6 +125,26 @@ def plain_network(network):
     merged = copy.deepcopy(network)
     merged.backbone = merge_adapters(merged.backbone)
     return merged
+
+
+def _structure(network):
+    """Return the kinds of the parts of a backbone, and their settings as printed."""
+    return [
+        f"{name}: {type(part).__name__}({part.extra_repr()})"
+        for name, part in plain_network(network).backbone.named_modules()
+    ]
+
+
+def _check_structure(network, expected, path):
+    found = _structure(network)
+    if expected is None or found == expected:
+        return
+    pairs = itertools.zip_longest(expected, found, fillvalue="nothing")
+    saved, given = next((a, b) for a, b in pairs if a != b)
+    raise ValueError(
+        f"{path} was saved with another backbone than the one given: it had {saved}, "
+        f"now there is {given}. Pass the backbone of the fit."
+    )
 
 
 def _packed(network):
@@ -186,6 +208,7 @@ def load_estimator(cls, path, backbone):
         raise ValueError(
             f"The weights in {path} do not fit the network: {error}"
         ) from error
+    _check_structure(network, head.get("structure"), path)
     estimator.network_ = network.eval()
     return estimator
 

@@ -21,8 +21,9 @@ from sktransfer.deep._backbones import (
 )
 from sktransfer.deep._device import resolve_device
 from sktransfer.deep._feature_cache import shared_cache
+from sktransfer.deep._fingerprint import fingerprint
 from sktransfer.deep._frozen_features import outputs_of
-from sktransfer.deep._frozen_part import by_row, fingerprint
+from sktransfer.deep._frozen_part import by_row
 from sktransfer.deep._out_of_memory import explain_out_of_memory
 from sktransfer.deep._rows_in import check_rows, n_rows_of, take_rows
 

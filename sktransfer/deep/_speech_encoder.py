@@ -43,7 +43,9 @@ class SpeechEncoder(nn.Module):
         lengths = self._lengths(X)
         X = nn.functional.pad(X, (0, max(0, self.shortest - X.shape[1])))
         if self.masks:
-            return self._features(X[:, : int(lengths.max())], lengths)
+            if not torch.compiler.is_exporting():  # a file of a network has one width
+                X = X[:, : int(lengths.max())]
+            return self._features(X, lengths)
         features = [None] * len(X)
         for rows in self.groups_of(X):
             length = int(lengths[rows[0]])
@@ -68,6 +70,12 @@ class SpeechEncoder(nn.Module):
         """Return how many states a clip has at most: one for each frame."""
         return self._n_frames(max(X.shape[1], self.shortest))
 
+    def skip_start(self):
+        """Leave the convolutions out: only the shape of what they give is needed."""
+        if hasattr(self.model, "feature_extractor"):
+            width = self.model.config.conv_dim[-1]
+            self.model.feature_extractor = _Silence(width, self._n_frames)
+
     def _n_frames(self, lengths):
         for kernel, stride in self.convolutions:
             lengths = (lengths - kernel) // stride + 1
@@ -87,6 +95,18 @@ class SpeechEncoder(nn.Module):
     def trainable_blocks(self):
         """Return the convolutions, and the layers in the order of use."""
         return grouped_blocks(self.model, layer_groups(self.model))
+
+
+class _Silence(nn.Module):
+    """Zeros in the place of what the convolutions give."""
+
+    def __init__(self, width, n_frames):
+        super().__init__()
+        self.width, self.n_frames = width, n_frames
+
+    def forward(self, X):
+        """Return zeros of shape (n, width, n_frames)."""
+        return X.new_zeros(len(X), self.width, self.n_frames(X.shape[1]))
 
 
 def _can_mask(config):

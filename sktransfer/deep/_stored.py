@@ -52,6 +52,12 @@ class Stored:
             The file.
         """
         check_is_fitted(self, "network_")
+        if not getattr(self.network_.backbone, "masks", True):
+            raise ValueError(
+                "This model of speech takes the clips of each length by themselves, "
+                "for its normalisation sees the whole clip; a file of a network cannot "
+                "do that. Use a model with feat_extract_norm='layer'."
+            )
         sample = np.zeros((2, *self.input_shape_), dtype=self.input_dtype_)
         export_onnx(
             self.network_, torch.from_numpy(sample), path, output=self._predictions()

@@ -1,5 +1,6 @@
 """Features of texts from the last layer of a language model."""
 
+import torch
 from torch import nn
 
 from sktransfer.deep._grouped_blocks import grouped_blocks, layer_groups
@@ -38,8 +39,9 @@ class TextEncoder(nn.Module):
         ids = ids.long()
         # From the end: a row is padding as long as all that follows is.
         is_token = (ids != self.pad_id).flip(1).cumsum(1).flip(1) > 0
-        width = max(1, int(is_token.sum(1).max()))
-        ids, is_token = ids[:, :width], is_token[:, :width]
+        if not torch.compiler.is_exporting():  # a file of a network has one width
+            width = max(1, int(is_token.sum(1).max()))
+            ids, is_token = ids[:, :width], is_token[:, :width]
         attended = is_token.clone()
         attended[:, 0] = True  # without any token attention would give NaN
         found = self.model(input_ids=ids, attention_mask=attended.long())

@@ -123,3 +123,17 @@ def test_an_emptied_folder_is_filled_again(tmp_path):
         path.unlink()
     assert_array_equal(cache.compute("a", X, square, tmp_path), X**2)
     assert list(tmp_path.rglob("*.npz"))
+
+
+def test_damaged_files_are_made_again(tmp_path):
+    square = Counted()
+    X = np.arange(10.0).reshape(5, 2)
+    FeatureCache().compute("key", X, square, tmp_path)
+    (file,) = tmp_path.rglob("*.npz")
+    content = file.read_bytes()
+    known = FeatureCache(max_bytes=1)  # knows where the rows are, and nothing else
+    assert_array_equal(known.compute("key", X, square, tmp_path), X**2)
+    for damaged in (content[: len(content) // 2], b""):
+        file.write_bytes(damaged)
+        for cache in (known, FeatureCache()):
+            assert_array_equal(cache.compute("key", X, square, tmp_path), X**2)

@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from sktransfer.deep._backbones import build_network
-from sktransfer.deep._frozen_part import cut_network, fingerprint
+from sktransfer.deep._frozen_part import cut_network
 
 
 class Residual(nn.Module):
@@ -76,63 +76,3 @@ def test_a_backbone_without_weights_is_not_frozen_while_it_trains():
 def test_rows_that_depend_on_their_batch_are_not_kept():
     norm = nn.BatchNorm2d(1, track_running_stats=False)
     assert cut_network(network(lambda: norm, "head")) is None
-
-
-def test_the_fingerprint_tells_weights_structure_and_settings():
-    def frozen(seed=0):
-        torch.manual_seed(seed)
-        made = build_network(SmallResNet(), "linear", 3, torch.randn(2, 1, 6, 6))
-        made.freeze("head")
-        return cut_network(made.train()).frozen
-
-    same = fingerprint(frozen(), "cpu")
-    assert fingerprint(frozen(), "cpu") == same
-    others = [
-        fingerprint(frozen(), "cuda"),
-        fingerprint(frozen(seed=1), "cpu"),
-    ]
-    assert len({same, *others}) == 3
-    moved = frozen()
-    moved.backbone.first.norm.running_mean += 1e-3
-    assert fingerprint(moved, "cpu") != same
-
-
-class Scaled(nn.Module):
-    """What it gives depends on more than its weights."""
-
-    def __init__(self, scale, table=None):
-        super().__init__()
-        self.linear, self.scale, self.table = nn.Linear(2, 2), scale, table
-        with torch.no_grad():
-            self.linear.weight.fill_(1.0)
-            self.linear.bias.fill_(0.0)
-
-    def forward(self, X):
-        return self.scale * self.linear(X)
-
-
-def test_the_fingerprint_tells_attributes_buffers_code_and_hooks():
-    class Other(Scaled):
-        def forward(self, X):
-            return self.scale * self.linear(X) + 1.0
-
-    Other.__qualname__, Other.__module__ = Scaled.__qualname__, Scaled.__module__
-    large = torch.zeros(10_000)
-    changed = large.clone()
-    changed[5_000] = 1
-    buffered, hooked = Scaled(1.0), Scaled(1.0)
-    buffered.register_buffer("shift", torch.ones(1), persistent=False)
-    hooked.register_forward_hook(lambda module, args, output: 2 * output)
-    modules = [
-        Scaled(1.0),
-        Scaled(2.0),
-        Scaled(1.0, large),
-        Scaled(1.0, changed),
-        Scaled(1.0, large.numpy()),
-        Scaled(1.0, changed.numpy()),
-        Other(1.0),
-        buffered,
-        hooked,
-    ]
-    assert len({fingerprint(module.eval()) for module in modules}) == len(modules)
-    assert fingerprint(Scaled(1.0).eval()) == fingerprint(Scaled(1.0).eval())

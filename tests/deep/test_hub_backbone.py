@@ -371,7 +371,22 @@ def test_random_masks_are_refused(tmp_path):
         load_backbone(path)
 
 
+def test_texts_without_a_mask_are_refused(tmp_path, tokenizer):
+    sizes = {k: SMALL[k] for k in ("hidden_size", "num_hidden_layers")}
+    _, model = made("FNet", **sizes, intermediate_size=48)
+    path = saved(tmp_path / "model", model, tokenizer)
+    with pytest.raises(ValueError, match="takes no attention mask"):
+        load_backbone(path)
+
+
 # Sound
+
+
+def test_no_layer_is_left_out_at_random(tmp_path):
+    _, model = made("Wav2Vec2", **SPEECH, layerdrop=0.5)
+    extractor = transformers.Wav2Vec2FeatureExtractor()
+    module = load_backbone(saved(tmp_path / "model", model, extractor)).module
+    assert module.model.config.layerdrop == 0.0
 
 
 @pytest.mark.parametrize("norm", ["group", "layer"])

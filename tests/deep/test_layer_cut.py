@@ -16,6 +16,7 @@ from sktransfer.deep._layer_cut import cut_layers
 from sktransfer.deep._speech_encoder import SpeechEncoder
 from sktransfer.deep._text_encoder import TextEncoder
 from sktransfer.deep._timm_backbone import _TimmNetwork
+from tests.deep.counting import CountsRows
 
 LAYERS = {
     "hidden_size": 16,
@@ -58,7 +59,8 @@ def vit(name="vit_tiny_patch16_224"):
 
 
 def speech(norm):
-    made = model("Wav2Vec2", **SPEECH, feat_extract_norm=norm, apply_spec_augment=False)
+    off = {"apply_spec_augment": False, "layerdrop": 0.0}
+    made = model("Wav2Vec2", **SPEECH, **off, feat_extract_norm=norm)
     # Weight normalisation cannot be copied; loading by name folds it.
     nn.utils.parametrize.remove_parametrizations(
         made.encoder.pos_conv_embed.conv, "weight"
@@ -151,27 +153,21 @@ def test_training_is_the_same_as_through_the_whole_network(kind):
     assert_allclose(cut.predict_proba(X), whole.predict_proba(X), atol=1e-4)
 
 
-SEEN = []
-
-
-class Counted(BertLayer):
+class Counted(BertLayer, metaclass=CountsRows):
     """Counts the rows that pass, in all copies."""
-
-    def forward(self, states, *args, **kwargs):
-        SEEN.append(len(states))
-        return super().forward(states, *args, **kwargs)
 
 
 def test_frozen_layers_see_each_row_once():
     X, y = sentences(30) % 17, np.arange(30) % 3
     backbone = text()
     backbone.model.encoder.layer[1].__class__ = Counted
+    Counted.n_rows = 0
     clf = FineTunedClassifier(backbone, trainable=1, max_epochs=10, device="cpu")
     clf.fit(X, y).predict(X)
-    assert sum(SEEN) < 2 * 30  # and two rows now and then, to see that the cut holds
-    SEEN.clear()
+    assert Counted.n_rows < 2 * 30  # and two rows now and then, on trial
+    Counted.n_rows = 0
     clf.set_params(trainable=1, augment=lambda rows: rows).fit(X, y)
-    assert sum(SEEN) >= 10 * 30
+    assert Counted.n_rows >= 10 * 30
 
 
 def test_dropout_of_what_learns_stays():
@@ -282,6 +278,17 @@ def test_position_bias_of_the_first_layer_forbids_the_cut():
     made = model("T5", d_model=16, d_kv=8, d_ff=24, num_layers=3, num_heads=2,
                  vocab_size=40).encoder  # fmt: skip
     assert cut_of(TextEncoder(made, 0, "mean"), ["*block.2*"], sentences(4))[1] is None
+
+
+def test_a_first_layer_that_is_left_out_is_an_error():
+    backbone = speech("layer")
+    backbone.model.encoder.config.layerdrop = 1.0
+    _, cut = cut_of(backbone, 1, clips(4))
+    X = torch.from_numpy(clips(4))
+    states = cut.frozen(X)
+    cut.live.train()
+    with pytest.raises(RuntimeError, match="was left out"):
+        cut.live(states, X)
 
 
 def test_other_rows_have_other_states():

@@ -14,11 +14,12 @@ from torch import nn
 from transformers import BertConfig, BertModel
 
 import sktransfer
-from sktransfer.deep import _onnx
+from sktransfer.deep import FineTunedClassifier, _onnx
 from sktransfer.deep._adapters import adapter_parameters, add_adapters
 from sktransfer.deep._backbones import Network
 from sktransfer.deep._device import seeded
 from sktransfer.deep._onnx import Predictions, export_onnx
+from tests.deep.test_layer_cut import KINDS
 
 CPU = torch.device("cpu")
 COLORS = np.array(["blau", "grün", "rot"])
@@ -246,3 +247,25 @@ def test_without_onnx(missing, tmp_path, monkeypatch):
     monkeypatch.setattr(_onnx, "find_spec", lambda name: None if name == missing else 1)
     with pytest.raises(ImportError, match=rf"needs {missing}, .*sktransfer\[onnx\]"):
         exported(mlp(), tmp_path / "m.onnx", Predictions("softmax"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["text", "masked-speech"])
+def test_rows_of_several_lengths(tmp_path, kind):
+    make, rows = KINDS[kind]
+    X, y = rows(8), np.arange(8) % 2
+    model = FineTunedClassifier(make(), trainable="head", max_epochs=1, device="cpu")
+    model.fit(X, y).to_onnx(tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
+    for part in (slice(0, 8), slice(0, 1), slice(3, 5)):
+        given = X[part].astype(model.input_dtype_)
+        (found,) = session.run(None, {"rows": given})
+        assert_allclose(found, model.predict_proba(X[part]), atol=1e-5)
+
+
+def test_speech_that_is_taken_by_lengths_has_no_file(tmp_path):
+    make, rows = KINDS["speech"]
+    model = FineTunedClassifier(make(), trainable="head", max_epochs=1, device="cpu")
+    model.fit(rows(4), np.arange(4) % 2)
+    with pytest.raises(ValueError, match="clips of each length by themselves"):
+        model.to_onnx(tmp_path / "model.onnx")

@@ -40,6 +40,19 @@ def test_backbone_of_ones_own(tmp_path):
         FineTunedClassifier.load(tmp_path, backbone=nn.Linear(3, 5).double())
 
 
+@pytest.mark.parametrize("other", [nn.Tanh(), nn.LeakyReLU(0.2), nn.Identity()])
+def test_backbone_with_the_same_weights_but_another_structure(tmp_path, other):
+    def backbone(last):
+        return nn.Sequential(nn.Linear(3, 4), last).double()
+
+    model, X = fitted(backbone=backbone(nn.LeakyReLU(0.1)))
+    model.save(tmp_path)
+    with pytest.raises(ValueError, match=r"it had 1: LeakyReLU\(negative_slope=0\.1\)"):
+        FineTunedClassifier.load(tmp_path, backbone=backbone(other))
+    again = FineTunedClassifier.load(tmp_path, backbone=backbone(nn.LeakyReLU(0.1)))
+    assert_allclose(again.predict_proba(X), model.predict_proba(X))
+
+
 def test_what_does_not_match_is_refused(tmp_path):
     model, _ = fitted()
     model.save(tmp_path)

@@ -12,7 +12,7 @@ from numpy.testing import assert_allclose
 from safetensors.torch import save_file
 
 from sktransfer.deep._backbone_registry import load_backbone
-from sktransfer.deep._frozen_part import fingerprint
+from sktransfer.deep._fingerprint import fingerprint
 from sktransfer.deep._timm_backbone import _image_settings
 
 

@@ -17,7 +17,7 @@ from torchvision import models
 
 from sktransfer.deep._backbone_registry import load_backbone
 from sktransfer.deep._backbones import Network, blocks_of, flat_features
-from sktransfer.deep._frozen_part import fingerprint
+from sktransfer.deep._fingerprint import fingerprint
 from sktransfer.deep._torchvision_trunk import trunk_of
 
 

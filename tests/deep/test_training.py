@@ -263,7 +263,7 @@ BAD = [
     ({"lr": 0.0}, ValueError, "`lr` must be a finite number"),
     ({"l2_sp": -1.0}, ValueError, "`l2_sp` must be a finite number"),
     ({"optimizer": "lbfgs"}, ValueError, "`optimizer` must be one of"),
-    ({"device": "abacus"}, ValueError, "`device` must be 'auto' or the name"),
+    ({"device": "abacus"}, ValueError, "`device` must be 'auto', 'cpu'"),
     ({"head": 3}, ValueError, "`head` must be 'linear' or a tuple"),
     ({"backbone": 3}, TypeError, "`backbone` must be None, a name, a torch.nn.Module"),
     ({"backbone": lambda: 3}, TypeError, "it must return a torch.nn.Module"),

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import sklearn
 import torch
+from joblib import Parallel, delayed
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from sklearn.base import clone
@@ -224,6 +225,9 @@ def test_devices():
         if not backend.is_available():
             with pytest.raises(ValueError, match="does not find on this machine"):
                 resolve_device(name)
+    for name in ("xpu", "meta", "gpu", 3.5):
+        with pytest.raises(ValueError, match="must be 'auto', 'cpu', 'mps', 'cuda'"):
+            resolve_device(name)
     assert resolve_device(torch.device("cpu")) == torch.device("cpu")
     X, y, _ = draw()
     model = FineTunedClassifier(**SHORT).fit(X, y)
@@ -252,3 +256,21 @@ def test_import_without_torch_says_what_to_install():
     )
     assert "needs skorch, which is not installed" in run.stdout
     assert 'pip install "sktransfer[deep]"' in run.stdout
+
+
+def test_threads_draw_what_one_alone_draws():
+    X = np.random.RandomState(0).normal(size=(40, 3))
+    y = (X[:, 0] > 0).astype(int)
+    state = torch.get_rng_state()
+    model = FineTunedClassifier(max_epochs=3, pretrain_epochs=3, random_state=0)
+
+    def probabilities():
+        return clone(model).fit(X, y).predict_proba(X)
+
+    alone = probabilities()
+    found = Parallel(n_jobs=4, backend="threading")(
+        delayed(probabilities)() for _ in range(4)
+    )
+    for each in found:
+        assert_allclose(each, alone, atol=1e-6)
+    assert torch.equal(state, torch.get_rng_state())
