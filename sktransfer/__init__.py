@@ -31,12 +31,14 @@ from sktransfer.instance import (
     GaussianWeighter,
     InstanceSelector,
     KernelMeanMatchingWeighter,
+    KLIEPWeighter,
     LabelShiftWeighter,
     LocalTransferClassifier,
     MultiSourceTrAdaBoostClassifier,
     NearestNeighborWeighter,
     TrAdaBoostClassifier,
     TrAdaBoostRegressor,
+    ULSIFWeighter,
 )
 from sktransfer.joint import (
     DomainAdaptiveSVM,
@@ -101,6 +103,7 @@ __all__ = [
     "InvariantFeatureSelector",
     "JointTransportClassifier",
     "JointTransportRegressor",
+    "KLIEPWeighter",
     "KernelMeanMatchingWeighter",
     "LabelShiftWeighter",
     "LabelTransportClassifier",
@@ -136,6 +139,7 @@ __all__ = [
     "TransferRegressor",
     "TransferSubspaceAligner",
     "TransferTreeClassifier",
+    "ULSIFWeighter",
     "stack_domains",
 ]
 

@@ -35,6 +35,7 @@ from sktransfer import (
     JointTransportClassifier,
     JointTransportRegressor,
     KernelMeanMatchingWeighter,
+    KLIEPWeighter,
     LabelShiftWeighter,
     LabelTransportClassifier,
     LinearTransportAligner,
@@ -50,6 +51,7 @@ from sktransfer import (
     TransferForestClassifier,
     TransferRegressor,
     TransferTreeClassifier,
+    ULSIFWeighter,
 )
 from sktransfer.deep import (
     FineTunedClassifier,
@@ -115,6 +117,8 @@ VARIANTS = {
     ],
     GaussianWeighter: [GaussianWeighter("shared", flatten=0.5)],
     DensityWeighter: [DensityWeighter("cv", max_centers=30)],
+    KLIEPWeighter: [KLIEPWeighter(gamma="median", n_centers=5, clip=3.0)],
+    ULSIFWeighter: [ULSIFWeighter(alpha=0.3, gamma=0.5, ridge=0.0)],
     NearestNeighborWeighter: [NearestNeighborWeighter(3, smoothing=0.0)],
     DiscrepancyWeighter: [DiscrepancyWeighter(fit_intercept=False)],
     BalancedWeighter: [BalancedWeighter(1.0)],

@@ -7,6 +7,7 @@ from sktransfer.instance._discriminative_weighter import DiscriminativeWeighter
 from sktransfer.instance._gaussian_weighter import GaussianWeighter
 from sktransfer.instance._instance_selector import InstanceSelector
 from sktransfer.instance._kernel_mean_matching import KernelMeanMatchingWeighter
+from sktransfer.instance._kliep_weighter import KLIEPWeighter
 from sktransfer.instance._label_shift_weighter import LabelShiftWeighter
 from sktransfer.instance._local_transfer_classifier import (
     LocalTransferClassifier,
@@ -17,6 +18,7 @@ from sktransfer.instance._multi_source_tradaboost_classifier import (
 from sktransfer.instance._neighbor_weighter import NearestNeighborWeighter
 from sktransfer.instance._tradaboost_classifier import TrAdaBoostClassifier
 from sktransfer.instance._tradaboost_regressor import TrAdaBoostRegressor
+from sktransfer.instance._ulsif_weighter import ULSIFWeighter
 
 __all__ = [
     "BalancedWeighter",
@@ -25,6 +27,7 @@ __all__ = [
     "DiscriminativeWeighter",
     "GaussianWeighter",
     "InstanceSelector",
+    "KLIEPWeighter",
     "KernelMeanMatchingWeighter",
     "LabelShiftWeighter",
     "LocalTransferClassifier",
@@ -32,4 +35,5 @@ __all__ = [
     "NearestNeighborWeighter",
     "TrAdaBoostClassifier",
     "TrAdaBoostRegressor",
+    "ULSIFWeighter",
 ]
