@@ -123,8 +123,7 @@ class TrAdaBoostRegressor(BaseWholeRegressor, BaseTrAdaBoost):
     its share s at first. On the weights of a step, AdaBoost.R2 [2]_ moves the target
     rows by :math:`\beta_t^{1 - e_i}`, their total kept, with :math:`\varepsilon_t` over
     all rows; all its rounds count. The step of the least squared error on folds of the
-    target is taken; each fold goes through the steps without its rows. Source rows of
-    less than 1e-8 of the largest weight are left out of the second stage. For
+    target is taken; each fold goes through the steps without its rows. For
     `transfer_score_` each fold gets the step that the other folds choose.
 
     Where the papers leave it open: a round with :math:`\varepsilon_t \ge 1/2` does not

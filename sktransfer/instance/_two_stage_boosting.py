@@ -24,8 +24,6 @@ __all__ = [
     "two_stages",
 ]
 
-_NEXT_TO_NOTHING = 1e-8  # of the largest weight
-
 
 @dataclass(frozen=True)
 class TwoStages:
@@ -130,9 +128,7 @@ def source_path(rows, estimator, n_steps, rng):
 
 
 def _second_stage(rows, weight, estimator, n_rounds, rng):
-    # Trees and others count rows, and the largest error counts: not those that are
-    # next to nothing. Most source rows soon are, which saves most of the time.
-    kept = weight > _NEXT_TO_NOTHING * weight.max()
+    kept = weight > 0
     total = rows.weight[kept].sum()
     weighed = replace(rows, weight=weight * total).take(kept)
     return boosted_rounds(
