@@ -53,9 +53,9 @@ class InstanceSelector(BaseSelector):
 
     Parameters
     ----------
-    strategy : {"nearest", "density_ratio", "landmarks", "herding", "agreement", \
-            "influence", "dynamic"}, default="nearest"
-        What makes a row worth keeping.
+    strategy : str, default="nearest"
+        What makes a row worth keeping: "nearest", "density_ratio", "landmarks",
+        "herding", "agreement", "influence" or "dynamic".
     fraction : float in (0, 1], default=None
         Part of the source rows to keep, those of the highest scores. None, and no
         `n_select`: "nearest" keeps every row that is a neighbour of a target row,
