@@ -17,7 +17,7 @@ __all__ = ["MeanLogResult", "maximize_mean_log"]
 
 _EM_STEPS = 30
 _MIXED_IN = 0.1
-_EXCHANGES = 15
+_EXCHANGES = 8
 _PULL = 1e-9
 _BLOCK_BYTES = 2**22
 

@@ -38,9 +38,8 @@ class ULSIFWeighter(BaseRatioWeighter):
 
     Cost: ``O((n_source + n_target) n_centers p)`` time for the distances, and ``O(n
     n_centers^2 + n_centers^3)`` for each width tried, n being n_source, with `alpha`
-    n_source + n_target; penalties cost nearly nothing. No array of more than 1,000 or
-    ``2^19 / n_centers`` rows is held. 100,000 + 100,000 rows of 20 columns take some
-    seconds.
+    n_source + n_target; penalties cost nearly nothing. Kernels are made in blocks.
+    100,000 + 100,000 rows of 20 columns take some seconds.
 
     It hurts in many columns where the domains differ in most of them: then a narrow
     kernel meets no source row and its coefficient is held by the penalty alone. Far

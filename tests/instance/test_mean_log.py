@@ -4,18 +4,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize, nnls
+from scipy.special import logsumexp
 
 from sktransfer.instance._mean_log import maximize_mean_log
 from sktransfer.instance._simplex_steps import solve_from_few
 
 
 def kernels(n, m, gamma, p=2, seed=0):
-    """Return Gaussian kernels of n rows at m of them, scaled as KLIEP scales them."""
+    """Return kernels of n rows at m of them, scaled as KLIEP scales them."""
     rng = np.random.RandomState(seed)
     X, Y = rng.normal(size=(n, p)), 0.7 * rng.normal(size=(n, p)) + 0.5
     squares = ((np.r_[X, Y][:, None] - Y[None, :m]) ** 2).sum(axis=2)
-    K = np.exp(-gamma * squares)
-    return K[n:] / K[:n].mean(axis=0)
+    logs = -gamma * squares
+    logs = logs[n:] - logsumexp(logs[:n], axis=0)
+    return np.exp(logs - logs.max(axis=1, keepdims=True))
 
 
 def shares(n, seed=0):
@@ -60,7 +62,6 @@ def test_equals_an_independent_solver(gamma, p):
 )
 def test_reaches_the_optimum(seed, n, m, log_gamma, p):
     A, w = kernels(n, min(n, m), np.exp(log_gamma), p, seed), shares(n, seed)
-    A /= A.max(axis=1, keepdims=True)
     found = maximize_mean_log(A, w)
     gradient = A.T @ (w / (A @ found.coefficients))
     # Optimal: no partial derivative above one, and one where there is weight.
