@@ -27,6 +27,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy import sparse, stats
+from sklearn.dummy import DummyClassifier
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
@@ -61,8 +62,10 @@ def methods_of(regression):
             {},
             {"method": ["kmm"] if regression else ["rlls", "em"]},
         ),
-        "BalancedWeighter": ({}, {}),
+        "BalancedWeighter": ({}, {"target_share": [0.1, 0.3, 0.6, 0.9]}),
     }
+    if regression:
+        found["DiscrepancyWeighter"] = {}, {}
     found = {
         name: (getattr(st, name)(**params), grid)
         for name, (params, grid) in found.items()
@@ -193,6 +196,8 @@ def alone(X, y, domain, regression):
     """Return a model of the labelled target rows alone."""
     known = (domain < 0) & (~np.isnan(y) if regression else y >= 0)
     estimator = Ridge() if regression else LogisticRegression()
+    if not regression and len(np.unique(y[known])) < 2:
+        estimator = DummyClassifier()
     steps = [] if sparse.issparse(X) else [SimpleImputer(strategy="median")]
     if not sparse.issparse(X):
         steps.append(StandardScaler())
