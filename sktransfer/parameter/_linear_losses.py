@@ -21,6 +21,10 @@ class SquaredLoss:
         """Return what the scores are compared with, one column an output."""
         return y[:, None]
 
+    def doubted(self, targets):
+        """Return what held-out rows are compared with: the values as they are."""
+        return targets
+
     def start(self, targets, weight):
         """Return intercepts to start from."""
         return np.average(targets, axis=0, weights=weight)
@@ -79,6 +83,10 @@ class LogisticLoss(SquaredLoss):
         """Return 0 or 1."""
         return y[:, None].astype(np.float64)
 
+    def doubted(self, targets):
+        """Return targets that leave the other class what few rows cannot rule out."""
+        return targets + (1 - 2 * targets) / (len(targets) + 2)
+
     def start(self, targets, weight):
         """Return zero: centred scores are then not all saturated."""
         return np.zeros(1)
@@ -108,6 +116,11 @@ class SoftmaxLoss(SquaredLoss):
     def targets(self, y, outputs):
         """Return indicators of the classes in `outputs`."""
         return (y[:, None] == outputs).astype(np.float64)
+
+    def doubted(self, targets):
+        """Return targets that leave the other classes what few rows cannot rule out."""
+        others = (1 - targets) / (targets.shape[1] - 1)
+        return targets + (others - targets) / (len(targets) + 2)
 
     def start(self, targets, weight):
         """Return zeros."""

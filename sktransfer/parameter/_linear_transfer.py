@@ -120,6 +120,9 @@ class LinearTransfer:
     def cv_losses(self, alphas, folds):
         """Return the out-of-fold loss of each row for each penalty.
 
+        Of classes it is the loss of smoothed labels: a penalty whose model is sure of
+        each held-out row, and right by luck, is not the best for that.
+
         Parameters
         ----------
         alphas : ndarray of shape (n_alphas,)
@@ -132,17 +135,17 @@ class LinearTransfer:
         ndarray of shape (n_alphas, n_samples)
         """
         every = np.arange(self.coefs.shape[1])
+        doubted = self.loss.doubted(self.loss.targets(self.y, every))
         losses = np.empty((len(alphas), len(self.y)))
         for fold in np.unique(folds):
             train, test = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
             X, y, weight = self.X[train], self.y[train], self.weight[train]
             _, source, level = self.sources(train)
-            targets = self.loss.targets(self.y[test], every)
             for i, alpha in enumerate(alphas):
                 coef, intercept = fit_towards(
                     X, y, weight, source, level, alpha, self.loss
                 )
                 eta = safe_sparse_dot(self.X[test], coef.T, dense_output=True)
                 with np.errstate(over="ignore"):
-                    losses[i, test] = self.loss.values(eta + intercept, targets)
+                    losses[i, test] = self.loss.values(eta + intercept, doubted[test])
         return losses

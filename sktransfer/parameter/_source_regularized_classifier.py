@@ -37,9 +37,10 @@ class SourceRegularizedClassifier(BaseSourceTransferClassifier):
     Sparse rows stay sparse.
 
     It hurts where the source's coefficients have the wrong signs and the penalty is
-    kept large; choose it by "cv". With very few labelled target rows the intercepts are
-    unsure, and a good source alone may do better. Features should be scaled, by the
-    same numbers in both domains.
+    kept large; choose it by "cv". With few labelled target rows that choice leans to
+    the source, right or wrong, and the intercepts are unsure: a good source alone may
+    then do better. A source that is too sure of itself stays so, unless many target
+    rows say otherwise. Features should be scaled, by the same numbers in both domains.
 
     Parameters
     ----------
@@ -51,9 +52,9 @@ class SourceRegularizedClassifier(BaseSourceTransferClassifier):
         their fit: wrap given models in `sklearn.frozen.FrozenEstimator` there.
     alpha : float or "cv", default=1.0
         Penalty on half the squared distance, beside the sum of the rows' losses: 1 / C
-        of `sklearn.linear_model.LogisticRegression`. "cv": by log loss on folds of the
-        labelled target rows, the largest penalty within one standard error of the best.
-        Equal rows count there as one row of their weight.
+        of `sklearn.linear_model.LogisticRegression`. "cv": by log loss of smoothed
+        labels on folds of the labelled target rows, the largest penalty within one
+        standard error of the best. Equal rows count there as one row of their weight.
     alphas : array-like of float, default=None
         Penalties to choose from; None: 19 from 1e-3 to 1e6.
     n_folds : int, default=5
@@ -77,8 +78,8 @@ class SourceRegularizedClassifier(BaseSourceTransferClassifier):
     alpha_ : float
         The penalty used.
     alpha_scores_ : ndarray of shape (n_alphas,) or None
-        Mean log loss out of fold of each penalty, ascending. None if `alpha` is a
-        number.
+        Mean log loss of smoothed labels, out of fold, of each penalty, ascending. None
+        if `alpha` is a number.
     classes_ : ndarray of shape (n_classes,)
         Classes of the source and of the target.
     n_features_in_ : int
@@ -104,6 +105,12 @@ class SourceRegularizedClassifier(BaseSourceTransferClassifier):
     of one class only, the model is the source's. A class that the source lacks starts
     from the mean over the source's classes. A source of two classes counts, among more,
     half for one and half against the other.
+
+    On folds of n labelled target rows, a held-out row is compared with a probability
+    of :math:`(n + 1) / (n + 2)` for its class; the rest is spread over the other
+    classes. By Laplace's rule of succession this is what n rows that all agree say of
+    the next one. Otherwise a penalty that is much too small looks best wherever few
+    rows can be parted without an error.
 
     Several sources have :math:`W_0 = \sum_j \beta_j W_j`, as in [2]_. The weights
     minimise the log loss of :math:`\sum_j \beta_j W_j x + b` on the labelled target
