@@ -249,6 +249,7 @@ class BaseWeighter(_BaseAdapter):
         X, domains = self._check_fit(X, y, sample_domain)
         source = ~domains.is_target
         self.sample_weight_ = np.ones(X.shape[0], dtype=X.dtype)
+        self.__dict__.pop("ratios_", None)  # of an earlier fit, with a target
         if domains.has_target:
             self.sample_weight_[source] = self._source_weights(X, y, domains)
         source_weights = self.sample_weight_[source]
