@@ -82,7 +82,7 @@ for axis, (name, learn) in zip(axes, NETWORKS.items(), strict=True):
     axis.set_title(f"{name}\ntarget {network.score(X, y):.2f}   {kept}")
 
 # %%
-# Eight rows alone miss the bend, which the features of the source have. With all weights
+# Eight rows alone miss the bend, which the source's features have. With all weights
 # free more of the source is forgotten; L2SP pulls the weights to where they were.
 #
 # Further and further away
