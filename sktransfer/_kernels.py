@@ -100,7 +100,7 @@ def resolve_gamma(gamma, X, *, kernel="rbf"):
         distances = manhattan_distances(np.asarray(dense, dtype=np.float64))
     else:
         distances = _squared_distances(rows.astype(np.float64), rows.astype(np.float64))
-    pairs = distances[np.triu_indices(len(distances), 1)]
+    pairs = distances[~np.tri(len(distances), dtype=bool)]
     # The median of the rows that differ at all: many equal rows must not make it zero.
     pairs = pairs[pairs > 1e-12 * max(pairs.max(initial=0.0), 1e-300)]
     return 1.0 / float(np.median(pairs)) if len(pairs) else default

@@ -51,10 +51,23 @@ def _row_keys(X):
     direction = np.random.RandomState(0).normal(size=X.shape[1])
     if sparse.issparse(X):
         return np.asarray(X.tocsr().sorted_indices().astype(np.float64) @ direction)
-    # A matrix product may round equal rows differently, by where they stand.
+    # A matrix product is fast but may round equal rows differently, by where they
+    # stand: rows whose keys rounding could bring together are summed again.
+    keys = X @ direction
+    rounding = 4 * X.shape[1] * np.finfo(np.float64).eps * np.abs(direction).sum()
+    order = np.argsort(keys)
+    apart = np.diff(keys[order]) > rounding * max(X.max(), -X.min())
+    if not apart.all():
+        rows = order[~(np.r_[True, apart] & np.r_[apart, True])]
+        keys[rows] = _exact_sums(X, rows, direction)
+    return keys
+
+
+def _exact_sums(X, rows, direction):
+    """Sum each row by itself, in the order of its columns."""
     step = max(1, _BLOCK_ENTRIES // X.shape[1])
-    starts = range(0, X.shape[0], step)
-    blocks = (np.ascontiguousarray(X[i : i + step], dtype=np.float64) for i in starts)
+    parts = (X[rows[i : i + step]] for i in range(0, len(rows), step))
+    blocks = (np.ascontiguousarray(part, dtype=np.float64) for part in parts)
     return np.concatenate([(block * direction).sum(axis=1) for block in blocks])
 
 
