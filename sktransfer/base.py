@@ -247,9 +247,9 @@ class BaseWeighter(_BaseAdapter):
             balances the domains.
         """
         X, domains = self._check_fit(X, y, sample_domain)
+        self._forget()
         source = ~domains.is_target
         self.sample_weight_ = np.ones(X.shape[0], dtype=X.dtype)
-        self.__dict__.pop("ratios_", None)  # of an earlier fit, with a target
         if domains.has_target:
             self.sample_weight_[source] = self._source_weights(X, y, domains)
         source_weights = self.sample_weight_[source]
@@ -260,6 +260,13 @@ class BaseWeighter(_BaseAdapter):
             self.sample_weight_[source] *= source_factor
             self.sample_weight_[~source & domains.labeled] *= target_factor
         return self
+
+    def _forget(self):
+        """Drop what an earlier fit has found: without a target this one finds none."""
+        kept = ("n_features_in_", "feature_names_in_")
+        for name in list(vars(self)):
+            if name.endswith("_") and not name.startswith("_") and name not in kept:
+                delattr(self, name)
 
     def _source_weights(self, X, y, domains):
         """Return the weights of the source rows, of mean one."""
