@@ -8,6 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.base import BaseWeighter
 from sktransfer.instance._discrepancy_program import least_discrepancy
+from sktransfer.instance._shaped_weights import check_shape, shaped_weights
 
 __all__ = ["DiscrepancyWeighter"]
 
@@ -23,7 +24,8 @@ class DiscrepancyWeighter(BaseWeighter):
 
     Assumes covariate shift, and squared loss with linear models: use it under `Ridge`
     and its like. The weights are no density ratio: under a flexible model they mean
-    little. The target lies where there are source rows. Reads no labels.
+    little. The target lies where there are source rows. Several source domains count as
+    one. Reads no labels.
 
     Cost: ``O(n_source p^4 / 4 + p^6)`` a step, of which there are some twenty, or
     ``O(n_source^3)`` where there are fewer rows than second moments, in
@@ -43,6 +45,11 @@ class DiscrepancyWeighter(BaseWeighter):
         How much the weights are drawn towards equal ones, in units of the discrepancy
         before. Where many weights reach the least discrepancy it chooses even ones
         among them, at no loss. 0: none.
+    clip : float, default=None
+        Weights above `clip` times their mean count as that. `discrepancy_` is of
+        the weights before.
+    flatten : float, default=1.0
+        Weights are taken to this power, 0 to 1, after `clip`; 0 gives equal weights.
     tol : float, default=1e-4
         Gap at which to stop, in units of the discrepancy before.
     max_iter : int, default=100
@@ -117,16 +124,26 @@ class DiscrepancyWeighter(BaseWeighter):
     """
 
     def __init__(
-        self, *, fit_intercept=True, regularization=1e-3, tol=1e-4, max_iter=100
+        self,
+        *,
+        fit_intercept=True,
+        regularization=1e-3,
+        clip=None,
+        flatten=1.0,
+        tol=1e-4,
+        max_iter=100,
     ):
         self.fit_intercept = fit_intercept
         self.regularization = regularization
+        self.clip = clip
+        self.flatten = flatten
         self.tol = tol
         self.max_iter = max_iter
 
     def _weights(self, X_source, y_source, X_target, y_target):
         check_choice("fit_intercept", self.fit_intercept, (True, False))
         check_number("regularization", self.regularization, low=0)
+        check_shape(self.clip, self.flatten)
         check_number("tol", self.tol, low=0, low_open=True)
         check_integer("max_iter", self.max_iter, low=1)
         result = least_discrepancy(
@@ -148,7 +165,7 @@ class DiscrepancyWeighter(BaseWeighter):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        return result.weights
+        return shaped_weights(result.weights, self.clip, self.flatten)
 
     def _design(self, X):
         X = X.astype(np.float64, copy=False)

@@ -21,6 +21,7 @@ from sktransfer._kernels import (
 from sktransfer._solvers import EXACT_ROWS, solve_by_columns, solve_dense
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.base import BaseWeighter
+from sktransfer.instance._shaped_weights import check_shape, shaped_weights
 
 __all__ = ["KernelMeanMatchingWeighter"]
 
@@ -113,7 +114,8 @@ class KernelMeanMatchingWeighter(BaseWeighter):
     row takes part; `upper_bound` and `eps` hold exactly for `coefficients_`.
 
     Assumes covariate shift: the domains differ in the mix of rows, not in what a row's
-    label is, and the target lies where there are source rows. Reads no labels. Where
+    label is, and the target lies where there are source rows. Several source domains
+    count as one. Reads no labels. Where
     the domains hardly overlap the weights collapse on a few rows; a
     `WeightCollapseWarning` then names the effective sample size.
 
@@ -142,6 +144,10 @@ class KernelMeanMatchingWeighter(BaseWeighter):
     eps : float, default=None
         The mean coefficient lies within ``1 - eps`` and ``1 + eps``. None:
         ``(sqrt(n_source) - 1) / sqrt(n_source)``.
+    clip : float, default=None
+        Weights above `clip` times their mean count as that. `coefficients_` stay.
+    flatten : float, default=1.0
+        Weights are taken to this power, 0 to 1, after `clip`; 0 gives equal weights.
     solver : {"exact", "nystroem"}, default="exact"
         "nystroem" replaces the kernel by its Nyström approximation.
     n_landmarks : int, default=500
@@ -234,6 +240,8 @@ class KernelMeanMatchingWeighter(BaseWeighter):
         coef0=1.0,
         upper_bound=1000.0,
         eps=None,
+        clip=None,
+        flatten=1.0,
         solver="exact",
         n_landmarks=500,
         tol=1e-5,
@@ -246,6 +254,8 @@ class KernelMeanMatchingWeighter(BaseWeighter):
         self.coef0 = coef0
         self.upper_bound = upper_bound
         self.eps = eps
+        self.clip = clip
+        self.flatten = flatten
         self.solver = solver
         self.n_landmarks = n_landmarks
         self.tol = tol
@@ -258,6 +268,7 @@ class KernelMeanMatchingWeighter(BaseWeighter):
         check_number("coef0", self.coef0)
         check_number("upper_bound", self.upper_bound, low=0, low_open=True)
         check_number("eps", self.eps, low=0, also=(None,))
+        check_shape(self.clip, self.flatten)
         check_choice("solver", self.solver, ("exact", "nystroem"))
         check_integer("n_landmarks", self.n_landmarks, low=1)
         check_number("tol", self.tol, low=0, low_open=True)
@@ -282,7 +293,7 @@ class KernelMeanMatchingWeighter(BaseWeighter):
         bounds = (float(self.upper_bound), n * (1 - eps), n * (1 + eps))
         result = self._solve(gram, n * attraction, bounds)
         self._keep(result, gram, attraction, target_mean)
-        return result.weights
+        return shaped_weights(result.weights, self.clip, self.flatten)
 
     def _problem(self, X_source, X_target):
         """Return the Gram matrix, the mean kernel with the target, and its own mean."""
