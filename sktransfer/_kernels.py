@@ -26,6 +26,7 @@ __all__ = [
     "check_kernel",
     "content_order",
     "content_subsample",
+    "inverse_median",
     "kernel_blocks",
     "kernel_matrix",
     "kernel_mean",
@@ -100,6 +101,11 @@ def resolve_gamma(gamma, X, *, kernel="rbf"):
         distances = manhattan_distances(np.asarray(dense, dtype=np.float64))
     else:
         distances = _squared_distances(rows.astype(np.float64), rows.astype(np.float64))
+    return inverse_median(distances, default)
+
+
+def inverse_median(distances, default):
+    """Return 1 over the median distance of different rows; the default if none are."""
     pairs = distances[~np.tri(len(distances), dtype=bool)]
     # The median of the rows that differ at all: many equal rows must not make it zero.
     pairs = pairs[pairs > 1e-12 * max(pairs.max(initial=0.0), 1e-300)]

@@ -20,7 +20,8 @@ class BaseRatioWeighter(BaseWeighter):
     ``_fit_ratio(X_source, X_target)``. It returns a function of rows whose values are
     the logarithm of the ratio of target to source, up to a constant (-inf: zero), and
     those values for the source rows of fit if they are others than the function's
-    (cross-fitted ones), else None. Extremes do no harm: everything stays in logarithms
+    (cross-fitted ones), else None. The arrays may be the caller's: they are neither
+    changed nor kept. Extremes do no harm: everything stays in logarithms
     until the weights are scaled.
 
     Several source domains are weighted to the target one by one, each to mean one, so
@@ -34,14 +35,14 @@ class BaseRatioWeighter(BaseWeighter):
     def _source_weights(self, X, y, domains):
         check_number("clip", self.clip, low=0, low_open=True, also=(None,))
         check_number("flatten", self.flatten, low=0, high=1)
-        X_target = X[domains.is_target]
+        X_target = _rows_where(X, domains.is_target)
         numbers = domains.domain[~domains.is_target]
         self.source_domains_, counts = np.unique(numbers, return_counts=True)
         self._shares = counts / counts.sum()
         self.ratios_, self._scales = [], []
         weights = np.empty(len(numbers))
         for number in self.source_domains_:
-            X_source = X[domains.domain == number]
+            X_source = _rows_where(X, domains.domain == number)
             weights[numbers == number] = self._weights(X_source, None, X_target, None)
         return weights
 
@@ -121,6 +122,13 @@ class BaseRatioWeighter(BaseWeighter):
             if rows.any():
                 log_weight[rows] = self._log_weights(X[rows], k)
         return log_weight
+
+
+def _rows_where(X, mask):
+    """Return some of the rows, without a copy where they follow each other."""
+    numbers = np.flatnonzero(mask)
+    start, stop = numbers[0], numbers[-1] + 1
+    return X[start:stop] if stop - start == len(numbers) else X[numbers]
 
 
 def _log_mean(logs):

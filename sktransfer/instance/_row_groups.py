@@ -1,5 +1,7 @@
 """Equal rows, found by content, in an order that no permutation of the rows changes."""
 
+from functools import lru_cache
+
 import numpy as np
 from scipy import sparse
 
@@ -48,7 +50,7 @@ def _exact_groups(X):
 
 def _row_keys(X):
     """Project the rows on a random direction, the same sums for equal rows."""
-    direction = np.random.RandomState(0).normal(size=X.shape[1])
+    direction = _direction(X.shape[1])
     if sparse.issparse(X):
         return np.asarray(X.tocsr().sorted_indices().astype(np.float64) @ direction)
     # A matrix product is fast but may round equal rows differently, by where they
@@ -61,6 +63,11 @@ def _row_keys(X):
         rows = order[~(np.r_[True, apart] & np.r_[apart, True])]
         keys[rows] = _exact_sums(X, rows, direction)
     return keys
+
+
+@lru_cache(maxsize=16)
+def _direction(n_features):
+    return np.random.RandomState(0).normal(size=n_features)
 
 
 def _exact_sums(X, rows, direction):

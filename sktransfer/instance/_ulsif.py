@@ -6,9 +6,11 @@ import numpy as np
 
 from sktransfer.instance._centre_kernels import Centres
 
-__all__ = ["SquaredLoss", "ULSIFRatio", "kernel_moments", "leave_one_out"]
+__all__ = ["SquaredLoss", "ULSIFRatio", "all_rows", "leave_one_out"]
 
 _LEAST_RIDGE = 1e-12
+_SAFE_RIDGE = 1e-9
+_FAR = -500.0
 
 
 @dataclass(frozen=True)
@@ -36,52 +38,46 @@ class ULSIFRatio:
     def __call__(self, X):
         """Return the log ratio of each row of X."""
         log_ratio = np.empty(X.shape[0])
-        for rows, distances in self.centres.blocks(X):
+        for rows, logs in self.centres.blocks(X, -self.gamma):
             # Relative to the nearest centre no row is too far to have a ratio.
-            nearest = distances.min(axis=1)
-            distances -= nearest[:, None]
-            distances *= -self.gamma
-            values = np.exp(distances, out=distances) @ self.coefficients
-            with np.errstate(divide="ignore"):
-                log_ratio[rows] = np.log(np.maximum(values, 0)) - self.gamma * nearest
+            nearest = logs.max(axis=1) if logs.min() < _FAR else np.zeros(len(logs))
+            logs -= nearest[:, None]
+            log_ratio[rows] = self.of_kernels(np.exp(logs, out=logs)) + nearest
         return log_ratio
 
+    def of_kernels(self, kernels):
+        """Return the log ratio of rows whose kernels are given."""
+        with np.errstate(divide="ignore"):
+            return np.log(np.maximum(kernels @ self.coefficients, 0))
 
-def kernel_moments(rows, centres, gammas, *, second=True):
-    """Return the means of the kernels and of their products over weighted rows.
 
-    Parameters
-    ----------
-    rows : WeightedRows
-        Rows.
-    centres : Centres
-        Centres.
-    gammas : ndarray of shape (n_gammas,)
-        Widths of the kernel.
-    second : bool, default=True
-        Whether the products are wanted; else they are zero.
+def all_rows(source, target, centres, gamma, alpha):
+    """Return the loss over all rows, and the kernels of the source rows.
 
-    Returns
-    -------
-    first : ndarray of shape (n_gammas, n_centres)
-    second : ndarray of shape (n_gammas, n_centres, n_centres)
+    The kernels are None where they are so small that logarithms must serve.
     """
-    n, m = len(gammas), len(centres)
-    means, products = np.zeros((n, m)), np.zeros((n, m, m))
-    equal, buffer = rows.weights.min() == rows.weights.max(), None
-    for part, distances in centres.blocks(rows.X):
-        weights = rows.weights[part]
-        buffer = np.empty_like(distances) if buffer is None else buffer
-        for k, gamma in enumerate(gammas):
-            kernel = np.multiply(distances, -gamma, out=buffer[: len(weights)])
-            np.exp(kernel, out=kernel)
-            means[k] += weights @ kernel
-            if second:
-                # A matrix with its own transpose is made at half the price.
-                if not equal:
-                    kernel *= np.sqrt(weights)[:, None]
-                products[k] += kernel.T @ kernel
-    return means, products * rows.weights[0] if equal else products
+    n, near = len(centres), True
+    H_source, H_target, h = np.zeros((n, n)), np.zeros((n, n)), np.zeros(n)
+    K_source = np.empty((len(source), n))
+    for rows, logs in centres.blocks(source, -gamma):
+        near &= logs.min() >= _FAR
+        kernels = np.exp(logs, out=K_source[rows])
+        H_source += second_moments(kernels, source.weights[rows])
+    for rows, logs in centres.blocks(target, -gamma):
+        kernels, weights = np.exp(logs, out=logs), target.weights[rows]
+        h += weights @ kernels
+        if alpha > 0:
+            H_target += second_moments(kernels, weights)
+    return SquaredLoss(H_source, H_target, h, alpha), K_source if near else None
+
+
+def second_moments(kernels, weights):
+    """Return the mean of the products of kernels over weighted rows."""
+    # A matrix with its own transpose is made at half the price.
+    if weights.min() == weights.max():
+        return kernels.T @ kernels * weights[0]
+    scaled = kernels * np.sqrt(weights)[:, None]
+    return scaled.T @ scaled
 
 
 class SquaredLoss:
@@ -99,11 +95,20 @@ class SquaredLoss:
 
     def __init__(self, H_source, H_target, h, alpha):
         self.H_source, self.H_target, self.h, self.alpha = H_source, H_target, h, alpha
-        self._source_eigen = _eigen(H_source) if alpha == 0 else None
+        self._source_eigen = None
+
+    @classmethod
+    def of_kernels(cls, source, target, alpha):
+        """Make it from pairs of the kernels of rows and their shares."""
+        H_source = second_moments(*source)
+        H_target = second_moments(*target) if alpha > 0 else np.zeros_like(H_source)
+        return cls(H_source, H_target, target[1] @ target[0], alpha)
 
     def eigen(self, source_factor=1.0, target_factor=1.0):
         """Return eigenvalues and -vectors of the matrix, its parts times factors."""
-        if self._source_eigen is not None:
+        if self.alpha == 0:
+            if self._source_eigen is None:
+                self._source_eigen = _eigen(self.H_source)
             values, vectors = self._source_eigen
             return source_factor * values, vectors
         source_share, target_share = 1 - self.alpha, self.alpha
@@ -114,8 +119,12 @@ class SquaredLoss:
 
     def minimize(self, ridge):
         """Return the coefficients of least loss plus ridge/2 t't."""
-        values, vectors = self.eigen()
-        return vectors @ ((vectors.T @ self.h) / (values + floored(ridge, len(self.h))))
+        ridge, n = floored(ridge, len(self.h)), len(self.h)
+        H = (1 - self.alpha) * self.H_source + self.alpha * self.H_target
+        if ridge > _SAFE_RIDGE * np.trace(H):
+            return np.linalg.solve(H + ridge * np.eye(n), self.h)
+        values, vectors = _eigen(H)
+        return vectors @ ((vectors.T @ self.h) / (values + ridge))
 
     def left_out_source(self, kernels, share, ridges):
         """Return ratios of source rows, each by the fit without it, for each ridge.

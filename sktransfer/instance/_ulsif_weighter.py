@@ -10,17 +10,19 @@ from sktransfer.instance._centre_kernels import (
     gamma_grid,
     weighted_rows,
 )
+from sktransfer.instance._outward_search import search_outwards
 from sktransfer.instance._ratio_weighter import BaseRatioWeighter
 from sktransfer.instance._ulsif import (
     SquaredLoss,
     ULSIFRatio,
-    kernel_moments,
+    all_rows,
     leave_one_out,
 )
 
 __all__ = ["ULSIFWeighter"]
 
-_LEFT_OUT_ROWS = 1000
+_SEARCH_ROWS = 1000
+_SEARCH_CENTRES = 50
 
 
 class ULSIFWeighter(BaseRatioWeighter):
@@ -189,39 +191,31 @@ class ULSIFWeighter(BaseRatioWeighter):
         source, target = weighted_rows(X_source), weighted_rows(X_target)
         gammas = gamma_grid(self.gamma, self.gammas, source, target)
         centres = draw_centres(target, self.n_centers, rng)
-        losses = self._losses(source, target, centres, gammas)
-        parts = [part.draw(_LEFT_OUT_ROWS, rng) for part in (source, target)]
-        scores = self._scores(losses, parts, centres, gammas, ridges)
-        best, at = np.unravel_index(np.argmin(scores), scores.shape)
-        ratio = ULSIFRatio(
-            centres,
-            losses[best].minimize(ridges[at]),
-            float(gammas[best]),
-            float(ridges[at]),
-            float(scores[best, at]),
-        )
-        return ratio, None
+        gamma, ridge, score = self._search(source, target, centres, gammas, ridges, rng)
+        loss, kernels = all_rows(source, target, centres, gamma, float(self.alpha))
+        ratio = ULSIFRatio(centres, loss.minimize(ridge), gamma, ridge, score)
+        if kernels is None:
+            return ratio, None
+        return ratio, ratio.of_kernels(kernels)[source.groups]
 
-    def _losses(self, source, target, centres, gammas):
-        relative = self.alpha > 0
-        _, H_source = kernel_moments(source, centres, gammas)
-        h, H_target = kernel_moments(target, centres, gammas, second=relative)
-        return [
-            SquaredLoss(*of_gamma, float(self.alpha))
-            for of_gamma in zip(H_source, H_target, h, strict=True)
-        ]
+    def _search(self, source, target, centres, gammas, ridges, rng):
+        """Return the width and the ridge of the least leave-one-out score, and it."""
+        parts = [part.draw(_SEARCH_ROWS, rng) for part in (source, target)]
+        shares = [part.weights / part.weights.sum() for part in parts]
+        few = centres.thin_out(_SEARCH_CENTRES)
+        distances = [few.squared_distances(part.X) for part in parts]
+        scores = {}
 
-    def _scores(self, losses, parts, centres, gammas, ridges):
-        """Return the leave-one-out scores of all widths and ridges."""
-        distances = [centres.squared_distances(part.X) for part in parts]
-        scores = np.empty((len(gammas), len(ridges)))
-        for k, (loss, gamma) in enumerate(zip(losses, gammas, strict=True)):
-            source, target = (
-                (np.exp(-gamma * squares), part.weights)
-                for squares, part in zip(distances, parts, strict=True)
-            )
-            scores[k] = leave_one_out(loss, source, target, ridges)
-        return scores
+        def least_score(k):
+            kernels = [np.exp(-gammas[k] * squares) for squares in distances]
+            pairs = list(zip(kernels, shares, strict=True))
+            loss = SquaredLoss.of_kernels(*pairs, float(self.alpha))
+            scores[k] = leave_one_out(loss, *pairs, ridges)
+            return scores[k].min()
+
+        best, _ = search_outwards(least_score, len(gammas))
+        at = np.argmin(scores[best])
+        return float(gammas[best]), float(ridges[at]), float(scores[best][at])
 
     @property
     def gamma_(self):

@@ -7,7 +7,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 from sktransfer import ULSIFWeighter
 from sktransfer.instance._centre_kernels import draw_centres, weighted_rows
-from sktransfer.instance._ulsif import SquaredLoss, kernel_moments, leave_one_out
+from sktransfer.instance._ulsif import SquaredLoss, all_rows, leave_one_out
 from tests.instance.known_ratios import agreement, draw_known, mean_error
 
 pytestmark = pytest.mark.filterwarnings(
@@ -126,9 +126,13 @@ def test_moments():
     rows = weighted_rows(np.r_[X, X[:40]])
     centres = draw_centres(weighted_rows(X[90:]), 8, np.random.RandomState(0))
     K = rbf_kernel(np.r_[X, X[:40]], centres.rows + centres.origin, gamma=0.4)
-    first, second = kernel_moments(rows, centres, np.array([0.4]))
-    assert_allclose(first[0], K.mean(axis=0))
-    assert_allclose(second[0], K.T @ K / len(K))
+    loss, kernels = all_rows(rows, rows, centres, 0.4, 0.5)
+    assert_allclose(loss.h, K.mean(axis=0))
+    assert_allclose(loss.H_source, K.T @ K / len(K))
+    assert_allclose(loss.H_target, loss.H_source)
+    assert_allclose(kernels[rows.groups], K)
+    # Where kernels come near to zero they are not given.
+    assert all_rows(rows, rows, centres, 1e4, 0.5)[1] is None
 
 
 @pytest.mark.parametrize(
