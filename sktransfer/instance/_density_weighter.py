@@ -31,8 +31,8 @@ class DensityWeighter(BaseRatioWeighter):
     bandwidth : {"scott", "silverman", "cv"} or float, default="scott"
         Width of the kernels in each column, in standard deviations of the domain
         there. "scott" and "silverman": by their rules, for the smaller number of
-        centres; "cv": that of 17 widths around Scott's with the largest likelihood of
-        rows left out, both domains together; or a number.
+        different centres; "cv": that of 17 widths around Scott's with the largest
+        likelihood of different rows left out, both domains together; or a number.
     max_centers : int, default=5000
         Largest number of rows of each domain that get a kernel; if there are more,
         they are drawn.
@@ -75,10 +75,11 @@ class DensityWeighter(BaseRatioWeighter):
        p(x) = \frac1m \sum_c \prod_k \frac1{h s_k}
        \varphi\!\left( \frac{x_k - c_k}{h s_k} \right),
 
-    :math:`\varphi` the normal density. A source row of fit is not counted among the
-    centres of its own density: its own kernel would make the source look denser where
-    there are few rows, and the weights too small there. `weigh` has all centres.
-    A domain whose rows are all equal takes the standard deviations of the other.
+    :math:`\varphi` the normal density. A source row of fit is a centre of its own
+    density too, as it is one of `weigh`: without its own kernel a row far from all
+    others would seem to lie where there is no source, and outweigh them. Only "cv"
+    leaves rows out, to choose the width. A domain whose rows are all equal takes the
+    standard deviations of the other.
 
     References
     ----------
@@ -116,13 +117,14 @@ class DensityWeighter(BaseRatioWeighter):
         rules = ("scott", "silverman", "cv")
         check_number("bandwidth", self.bandwidth, low=0, low_open=True, also=rules)
         check_integer("max_centers", self.max_centers, low=1)
-        return fit_density_ratio(
+        ratio = fit_density_ratio(
             X_source.astype(np.float64, copy=False),
             X_target.astype(np.float64, copy=False),
             self.bandwidth,
             self.max_centers,
             check_random_state(self.random_state),
         )
+        return ratio, None
 
     @property
     def bandwidth_(self):

@@ -33,7 +33,7 @@ class _Density:
         Z : ndarray of shape (n_samples, n_features)
             Rows in the units of the centres.
         own : ndarray of shape (n_samples,), int, default=None
-            For each row the centre that is itself and is left out; -1: none.
+            For each row the centre that is itself and is left out; None: none is.
         """
         out = np.empty(len(Z))
         C = self.centers / self.widths
@@ -43,11 +43,8 @@ class _Density:
             rows = slice(start, start + step)
             part = None if own is None else own[rows]
             out[rows] = _log_sums(Z[rows] / self.widths, C, squares, part)
-        if own is not None and len(C) > 1:
-            out -= np.log(len(C) - (own >= 0))
-        else:
-            out -= np.log(len(C))
-        return out - np.log(self.widths).sum()
+        n_kernels = len(C) if own is None else len(C) - 1
+        return out - np.log(n_kernels) - np.log(self.widths).sum()
 
 
 def _log_sums(Z, C, squares, own):
@@ -55,9 +52,8 @@ def _log_sums(Z, C, squares, own):
     logs -= 0.5 * squares
     logs -= 0.5 * np.einsum("ij,ij->i", Z, Z)[:, None]
     np.minimum(logs, 0, out=logs)
-    if own is not None and len(C) > 1:
-        left_out = np.flatnonzero(own >= 0)
-        logs[left_out, own[left_out]] = -np.inf
+    if own is not None:
+        logs[np.arange(len(own)), own] = -np.inf
     largest = logs.max(axis=1)
     logs -= largest[:, None]
     return largest + np.log(np.exp(logs, out=logs).sum(axis=1))
@@ -73,19 +69,17 @@ class DensityRatio:
     scale: np.ndarray
     bandwidth: float
 
-    def __call__(self, X, own=None):
+    def __call__(self, X):
         """Return the log ratio of each row of X."""
         out = np.empty(X.shape[0])
         for rows in row_blocks(X):
             Z = (X[rows].astype(np.float64) - self.centre) / self.scale
-            part = None if own is None else own[rows]
-            logs = self.target.log_density(Z), self.source.log_density(Z, part)
-            out[rows] = logs[0] - logs[1]
+            out[rows] = self.target.log_density(Z) - self.source.log_density(Z)
         return out
 
 
 def fit_density_ratio(X_source, X_target, bandwidth, max_centers, rng):
-    """Put a kernel on the rows of each domain, and weigh the source rows.
+    """Put a kernel on the rows of each domain.
 
     Parameters
     ----------
@@ -100,32 +94,20 @@ def fit_density_ratio(X_source, X_target, bandwidth, max_centers, rng):
 
     Returns
     -------
-    ratio : DensityRatio
+    DensityRatio
         The log ratio at any row.
-    values : ndarray of shape (n_source,)
-        The log ratio of the source rows, each without the kernel on itself.
     """
     centre, scale = common_scales(X_source, X_target)
-    chosen = [content_subsample(X, max_centers, rng) for X in (X_source, X_target)]
     centers = [
-        (X[rows] - centre) / scale
-        for X, rows in zip((X_source, X_target), chosen, strict=True)
+        (X[content_subsample(X, max_centers, rng)] - centre) / scale
+        for X in (X_source, X_target)
     ]
     spreads = _spreads(*centers)
     factor = _factor(bandwidth, centers, spreads)
     source, target = (
         _Density(C, factor * spread) for C, spread in zip(centers, spreads, strict=True)
     )
-    ratio = DensityRatio(source, target, centre, scale, factor)
-    return ratio, ratio(X_source, _own_centers(X_source, chosen[0]))
-
-
-def _own_centers(X, chosen):
-    """Return for each row the number of a centre that equals it, -1 for none."""
-    groups, first, _ = row_groups(X)
-    center_of = np.full(len(first), -1)
-    center_of[groups[chosen]] = np.arange(len(chosen))
-    return center_of[groups]
+    return DensityRatio(source, target, centre, scale, factor)
 
 
 def _spreads(source, target):
@@ -144,6 +126,8 @@ def _spreads(source, target):
 def _factor(bandwidth, centers, spreads):
     if not isinstance(bandwidth, str):
         return float(bandwidth)
+    # A row that comes twice says no more of how close rows lie than once.
+    centers = [C[row_groups(C)[1]] for C in centers]
     # One factor for both domains: the ratio in the tails rests on the quotient of the
     # widths, which must not depend on the numbers of rows.
     n, p = min(map(len, centers)), centers[0].shape[1]
@@ -161,7 +145,7 @@ def _likelihood(factor, centers, spreads):
     """Return the mean log density of centres, each without itself, over domains."""
     total = 0.0
     for C, spread in zip(centers, spreads, strict=True):
-        # The centres lie in the order of a random projection.
+        # The centres lie in an order of their content.
         own = np.unique(np.linspace(0, len(C) - 1, _CV_ROWS).astype(int))
         total += _Density(C, factor * spread).log_density(C[own], own).mean()
     return total
