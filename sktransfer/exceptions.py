@@ -4,6 +4,7 @@ __all__ = [
     "ClassLostWarning",
     "NoTargetWarning",
     "TruncationWarning",
+    "UninformativeClassifierWarning",
     "WeightCollapseWarning",
 ]
 
@@ -16,9 +17,10 @@ class NoTargetWarning(UserWarning):
 
 
 class WeightCollapseWarning(UserWarning):
-    """Nearly all weight lies on a few source rows.
+    """Weights of source rows do not make them stand for the target.
 
-    The message names the effective sample size.
+    Nearly all weight lies on a few source rows, or the domains do not overlap at all.
+    The message says which, names the effective sample size, and what to try.
     """
 
 
@@ -30,4 +32,11 @@ class TruncationWarning(UserWarning):
     """Rows were longer than the width of the result, and what was too much was cut.
 
     The message says how many of how many, and how to keep them whole.
+    """
+
+
+class UninformativeClassifierWarning(UserWarning):
+    """A classifier's probabilities say no more of the labels than class shares do.
+
+    Class shares of the target are then taken to be those of the source.
     """

@@ -8,11 +8,13 @@ import numpy as np
 
 __all__ = ["confusion_means", "estimate_prior", "indistinct"]
 
-_SURE = 2.0
+# Models of different folds share rows, so mean predictions vary more than those of one
+# model: two standard errors let through an eighth of useless classifiers.
+_SURE = 3.0
 
 
 def confusion_means(predictions, labels, n_classes):
-    """Return the mean prediction for each class, and how uncertain one entry is.
+    """Return the mean prediction for each class.
 
     Parameters
     ----------
@@ -25,36 +27,42 @@ def confusion_means(predictions, labels, n_classes):
 
     Returns
     -------
-    confusion : ndarray of shape (n_classes, n_classes)
+    ndarray of shape (n_classes, n_classes)
         Column c: the mean prediction for rows of class c.
-    error : float
-        Root mean squared standard error of the entries.
     """
     counts = np.bincount(labels, minlength=n_classes)
     members = np.zeros((len(labels), n_classes))
     members[np.arange(len(labels)), labels] = 1.0
-    means = predictions.T @ members / counts
-    squares = np.square(predictions).T @ members / counts
-    variances = np.maximum(squares - np.square(means), 0) / counts
-    return means, float(np.sqrt(variances.mean()))
+    return predictions.T @ members / counts
 
 
-def indistinct(confusion, error):
+def indistinct(confusion, predictions, labels):
     """Whether the predictions hardly tell all classes apart.
+
+    With the singular vectors u and v of the smallest singular value of the confusion
+    matrix, its variance is to first order the sum over classes c of v_c^2 times the
+    variance of u'p, p a prediction for class c, over the number of rows of c.
 
     Parameters
     ----------
     confusion : ndarray of shape (n_classes, n_classes)
-        Confusion matrix.
-    error : float
-        Standard error of its entries.
+        What `confusion_means` returns for the others.
+    predictions : ndarray of shape (n_samples, n_classes)
+        Probabilities, or 0 and 1.
+    labels : ndarray of shape (n_samples,)
+        Class numbers.
 
     Returns
     -------
     bool
-        Whether the smallest singular value is within two standard errors of zero.
+        Whether the smallest singular value is within three standard errors of zero.
     """
-    values = np.linalg.svd(confusion, compute_uv=False)
+    left, values, right = np.linalg.svd(confusion)
+    counts = np.bincount(labels, minlength=len(confusion))
+    means = left[:, -1] @ confusion
+    squares = np.square(predictions @ left[:, -1] - means[labels])
+    variances = np.bincount(labels, squares, len(confusion)) / counts
+    error = np.sqrt(np.sum(np.square(right[-1]) * variances / counts))
     return bool(values[-1] <= max(_SURE * error, 1e-8 * values[0]))
 
 

@@ -1,5 +1,6 @@
 """The steps of weighing by label shift, from labels to weights."""
 
+import warnings
 from abc import abstractmethod
 
 import numpy as np
@@ -8,6 +9,7 @@ from sklearn.utils import check_random_state
 
 from sktransfer._kernels import content_order, resolve_gamma
 from sktransfer.base import BaseWeighter
+from sktransfer.exceptions import UninformativeClassifierWarning
 from sktransfer.instance._black_box_shift import confusion_means, indistinct
 from sktransfer.instance._class_kernel_means import (
     class_kernel_means,
@@ -85,6 +87,8 @@ class BaseLabelShift(BaseWeighter):
         estimate = PriorEstimate(np.ones(1), np.ones((1, 1)))
         if n_classes > 1:
             estimate = self._estimate(X_source, labels, X_target, rng)
+        if not estimate.known:
+            self._warn_of_ignorance()
         self.classes_, self.target_prior_ = labels.classes, estimate.shares
         counts = np.bincount(labels.labels, minlength=n_classes)
         self.source_prior_ = counts / counts.sum()
@@ -126,13 +130,13 @@ class BaseLabelShift(BaseWeighter):
             options["calibration"] = self.calibration
             estimate, self.calibration_ = by_likelihood(source, y, target, **options)
             return estimate
-        confusion, error = confusion_means(source, y, n_classes)
+        confusion = confusion_means(source, y, n_classes)
         penalty = None
         if self.method == "rlls":
             penalty = self.regularization
             if penalty == "auto":
                 penalty = uncertainty_of_confusion(len(y), n_classes)
-        elif indistinct(confusion, error):
+        elif indistinct(confusion, source, y):
             raise self._useless()
         options.update(penalty=penalty, shift_scale=self.shift_scale)
         return by_confusion(confusion, source, y, target, **options)
@@ -142,8 +146,18 @@ class BaseLabelShift(BaseWeighter):
             f"{type(self).__name__}: the predictions hardly tell all classes apart "
             "(the confusion matrix is singular, or as good as), so class shares cannot "
             "be estimated from them. Give a better classifier as `estimator`, merge "
-            "classes that look alike, set predictions='soft', or use method='rlls' or "
+            "classes that look alike, set predictions='soft', or use method='em' or "
             "method='kmm'."
+        )
+
+    def _warn_of_ignorance(self):
+        warnings.warn(
+            f"{type(self).__name__}: the predicted probabilities say no more of the "
+            "source's labels than class shares do, so the target's shares are taken "
+            "to be those of the source, and weights are one. Give a better classifier "
+            "as `estimator`, add labelled source rows, or use method='kmm'.",
+            UninformativeClassifierWarning,
+            stacklevel=2,
         )
 
     def _predictions(self, X_source, labels, X_target, hard):

@@ -32,7 +32,9 @@ class LabelShiftWeighter(BaseLabelShift):
 
     It hurts where the rows of a class look different in the target: the shares found
     are then those that explain this difference, too. Where the domains differ in the
-    rows and not in the shares, use weights of rows or an aligner.
+    rows and not in the shares, use weights of rows or an aligner. A classifier that
+    hardly tells the classes apart is an error with "bbse"; with "em" one that tells
+    nothing of them gives the source's shares, with a warning.
 
     Parameters
     ----------
@@ -109,7 +111,10 @@ class LabelShiftWeighter(BaseLabelShift):
         The second over the first.
     prior_interval_ : ndarray of shape (n_classes, 2) or None
         Bootstrap interval of each share in the target, the classifier or the kernel
-        held fixed.
+        held fixed: it does not know that another draw of source rows would give another
+        classifier. It is too narrow where these are few: with "em" and three classes
+        that overlap, 900 rows, 95 % intervals held 80 to 85 % of the shares. From 0 to
+        1 where "em" finds that the classifier tells nothing.
     source_domains_ : ndarray of shape (n_source_domains,)
         Numbers of the source domains.
     estimator_ : classifier
@@ -143,6 +148,11 @@ class LabelShiftWeighter(BaseLabelShift):
     iteration. "kmm" minimises :math:`\|\sum_c q_c \mu_c - \mu_t\|^2` with the kernel
     means of the classes and of the target; the square is estimated from pairs of
     different rows, as otherwise the shares come out too even in many columns.
+
+    "bbse" raises unless the smallest singular value of C is above three standard
+    errors. "em" keeps :math:`\pi` unless probabilities scaled to the source's labels
+    have a log-likelihood that is above that of :math:`\pi` by 4.5, three standard
+    deviations of chance. The scale of the calibration is never negative.
 
     For values "kmm" weighs by :math:`\beta = R \alpha`, with the smoother R of kernel
     ridge regression on y with an intercept, and minimises the distance of the target's

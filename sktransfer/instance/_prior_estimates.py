@@ -12,6 +12,7 @@ import numpy as np
 from sktransfer.instance._bias_corrected_scaling import (
     Scaling,
     fit_scaling,
+    is_informative,
     logits_of,
 )
 from sktransfer.instance._black_box_shift import estimate_prior
@@ -32,13 +33,19 @@ _RIDGE = 1e-10
 
 @dataclass(frozen=True)
 class PriorEstimate:
-    """Class shares of the target, and those of resampled rows."""
+    """Class shares of the target, and those of resampled rows.
+
+    Not `known`: the predictions say nothing, and the shares are those of the source.
+    """
 
     shares: np.ndarray
     resampled: np.ndarray
+    known: bool = True
 
     def interval(self, confidence_level):
         """Return quantiles of the resampled shares, one row a class."""
+        if not self.known:
+            return np.tile([0.0, 1.0], (len(self.shares), 1))
         tail = 50 * (1 - confidence_level)
         return np.percentile(self.resampled, [tail, 100 - tail], axis=0).T
 
@@ -94,7 +101,8 @@ def by_likelihood(source, labels, target, *, calibration, n_bootstrap, rng):
 
     The resampled estimates are one Newton step away from the estimate, for the
     resampled gradient: of the target rows, of the source's class shares and of the
-    calibration.
+    calibration. If the probabilities say nothing of the source's labels, the likelihood
+    is as good as flat, and the estimate is the source's class shares.
 
     Parameters
     ----------
@@ -117,9 +125,15 @@ def by_likelihood(source, labels, target, *, calibration, n_bootstrap, rng):
     prior = np.bincount(labels, minlength=n_classes) / len(labels)
     logits, scaling = logits_of(target), None
     influence = np.zeros((len(labels), 1))
-    if calibration is not None:
-        bias = calibration == "bcts"
-        scaling, influence = fit_scaling(logits_of(source), labels, bias=bias)
+    seen = logits_of(source)
+    biased = fit_scaling(seen, labels)
+    if calibration == "bcts":
+        scaling, influence = biased
+    elif calibration == "temperature":
+        scaling, influence = fit_scaling(seen, labels, bias=False)
+    flat = scaling is not None and scaling.scale == 0
+    if flat or not is_informative(biased[0], seen, labels):
+        return PriorEstimate(prior, np.empty((0, n_classes)), known=False), scaling
     probabilities = (scaling or Scaling(1.0, np.zeros(n_classes)))(logits)
     shares = fit_prior(probabilities, prior)[0]
     if not n_bootstrap:

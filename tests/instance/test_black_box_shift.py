@@ -20,9 +20,8 @@ def test_exact_where_the_target_is_the_mixture():
     called = np.r_[
         np.zeros(7, int), np.ones(3, int), np.zeros(4, int), np.ones(16, int)
     ]
-    confusion, error = confusion_means(np.eye(2)[called], labels, 2)
+    confusion = confusion_means(np.eye(2)[called], labels, 2)
     assert_allclose(confusion, [[0.7, 0.2], [0.3, 0.8]])
-    assert_allclose(error, np.sqrt((0.21 / 10 + 0.16 / 20) / 2))
     for share in (0.0, 0.3, 0.5, 1.0):
         shares = np.array([share, 1 - share])
         assert_allclose(
@@ -42,17 +41,47 @@ def test_stacks_of_matrices():
     assert_allclose(together, alone)
 
 
-def test_a_useless_classifier_is_known():
+def told_apart(predictions, labels):
+    confusion = confusion_means(predictions, labels, predictions.shape[1])
+    return not indistinct(confusion, predictions, labels)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 5])
+def test_a_useless_classifier_is_known(n_classes):
     rng = np.random.RandomState(0)
-    labels, found = np.arange(600) % 3, 0
-    for _ in range(40):
-        guesses = np.eye(3)[rng.randint(3, size=600)]
-        found += indistinct(*confusion_means(guesses, labels, 3))
-    assert found >= 35
-    right = np.eye(3)[np.where(rng.uniform(size=600) < 0.6, labels, (labels + 1) % 3)]
-    assert not indistinct(*confusion_means(right, labels, 3))
-    constant = np.tile([0.2, 0.3, 0.5], (600, 1))
-    assert indistinct(*confusion_means(constant, labels, 3))
+    labels = np.arange(600) % n_classes
+    for guess in (np.eye(n_classes), rng.dirichlet(np.ones(n_classes), 50)):
+        passed = [
+            told_apart(guess[rng.randint(len(guess), size=600)], labels)
+            for _ in range(200)
+        ]
+        assert sum(passed) <= 4
+    other = (labels + 1) % n_classes
+    right = np.where(rng.uniform(size=600) < 0.7, labels, other)
+    assert told_apart(np.eye(n_classes)[right], labels)
+    constant = np.tile(rng.dirichlet(np.ones(n_classes)), (600, 1))
+    assert not told_apart(constant, labels)
+
+
+def test_classes_that_are_rare_but_told_apart():
+    rng = np.random.RandomState(0)
+    labels = np.repeat([0, 1, 2], [900, 60, 40])
+    wrong = rng.uniform(size=1000) < 0.2
+    called = np.where(wrong, rng.randint(3, size=1000), labels)
+    assert told_apart(np.eye(3)[called], labels)
+    # Two rows a class, each right: there is nothing to doubt.
+    labels = np.repeat([0, 1, 2], 2)
+    assert told_apart(np.eye(3)[labels], labels)
+
+
+def test_the_error_of_a_singular_value():
+    # Class 0 is called 0 with probability 0.6, class 1 with 0.4, so the singular vector
+    # is (1, -1) / sqrt(2), on both sides, and the value 0.2. From n rows a class its
+    # variance is 2 * 1/2 * 2 * 0.24 / n, and it is as three errors at n = 108.
+    for n, apart in ((100, False), (120, True)):
+        n_right = 6 * n // 10
+        called = np.repeat([0, 1, 1, 0], [n_right, n - n_right, n_right, n - n_right])
+        assert told_apart(np.eye(2)[called], np.repeat([0, 1], n)) == apart
 
 
 def random_problem(seed, n_classes=4):

@@ -13,7 +13,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.svm import LinearSVC
 
 from sktransfer import LabelShiftWeighter, TransferClassifier, TransferRegressor
-from sktransfer.exceptions import NoTargetWarning
+from sktransfer.exceptions import NoTargetWarning, UninformativeClassifierWarning
 
 TRUE = np.array([0.6, 0.3, 0.1])
 SETTINGS = [
@@ -201,9 +201,46 @@ def test_a_useless_classifier_is_refused():
     with pytest.raises(ValueError, match="hardly tell all classes apart"):
         fit(np.ones_like(X), y)
     # The others say that they know of no shift, or of little.
-    for method in ("rlls", "em", "kmm"):
+    for method in ("rlls", "kmm"):
         prior = fit(np.ones_like(X), y, method=method).target_prior_
         assert_allclose(prior, 1 / 3, atol=1e-3)
+
+
+@pytest.mark.parametrize("calibration", ["bcts", "temperature", None])
+def test_likelihood_that_is_flat_keeps_the_source_shares(calibration):
+    params = {"method": "em", "calibration": calibration}
+    message = "say no more of the source's labels than class shares do"
+    alike = np.ones((50, 2)), np.repeat([0, 1, -1], [13, 17, 20])
+    rng = np.random.RandomState(0)
+    noise = rng.normal(size=(500, 3)), np.r_[rng.randint(2, size=300), [-1] * 200]
+    for X, y in (alike, noise):
+        with pytest.warns(UninformativeClassifierWarning, match=message):
+            weighter = fit(X, y, **params)
+        assert_allclose(weighter.target_prior_, weighter.source_prior_, rtol=1e-12)
+        assert_allclose(weighter.sample_weight_, 1)
+        assert_array_equal(weighter.prior_interval_, [[0, 1], [0, 1]])
+        assert_allclose(weighter.adjust_proba([[0.3, 0.7]]), [[0.3, 0.7]])
+    # A small shift is found, and no shift is no reason to warn.
+    shares = np.array([0.4, 0.3, 0.3])
+    X, y, labels = draw(300, 900, seed=1, shares=shares)
+    found = fit(X, y, **params).target_prior_
+    assert_allclose(found, np.bincount(labels[300:]) / 900, atol=0.03)
+    assert np.isfinite(
+        fit(*draw(12, 12, distance=5.0)[:2], **params).sample_weight_
+    ).all()
+
+
+@pytest.mark.parametrize("params", [{}, {"predictions": "soft"}], ids=str)
+def test_two_classes_that_are_one(params):
+    refused = 0
+    for seed in range(10):
+        rng = np.random.RandomState(seed)
+        X, y = rng.normal(size=(500, 3)), np.r_[rng.randint(2, size=300), [-1] * 200]
+        try:
+            fit(X, y, n_bootstrap=0, **params)
+        except ValueError:
+            refused += 1
+    assert refused >= 9
 
 
 def test_several_sources():

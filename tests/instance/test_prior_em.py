@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
 from sktransfer.instance._bias_corrected_scaling import (
     Scaling,
     fit_scaling,
+    is_informative,
     logits_of,
 )
 from sktransfer.instance._prior_em import em_step, fit_prior, likelihood_derivatives
@@ -116,3 +117,37 @@ def test_separated_classes_stay_finite():
     assert np.isfinite(scaling.scale)
     assert np.isfinite(influence).all()
     assert np.all(scaling(logits).argmax(axis=1) == labels)
+
+
+def test_a_scale_is_not_negative():
+    logits, labels = calibration_data(400)
+    labels = np.r_[labels[:399], 3]
+    logits = np.c_[logits, np.zeros(400)]
+    shares = np.bincount(labels) / 400
+    scaling, influence = fit_scaling(-logits, labels)
+    assert scaling.scale == 0
+    assert_allclose(scaling(logits), np.tile(shares, (400, 1)))
+    # One more row of class 0 moves the shares by so much.
+    moved = np.log(np.bincount(np.r_[labels, 0]) / 401) - np.log(shares)
+    first = influence[np.argmin(labels)]
+    assert_allclose(first[1:], moved, atol=0.02 * moved.max())
+    assert first[0] == 0
+    alone, influence = fit_scaling(-logits, labels, bias=False)
+    assert alone.scale == 0
+    assert_allclose(alone(logits), 0.25)
+    assert_array_equal(influence, np.zeros((400, 1)))
+
+
+def test_what_probabilities_say():
+    logits, labels = calibration_data(200)
+    assert is_informative(fit_scaling(logits, labels)[0], logits, labels)
+    assert not is_informative(fit_scaling(-logits, labels)[0], -logits, labels)
+    rng, passed = np.random.RandomState(0), 0
+    for _ in range(100):
+        noise = rng.normal(size=(200, 3))
+        passed += is_informative(fit_scaling(noise, labels)[0], noise, labels)
+    assert passed <= 2
+    # Few rows are enough where the classes are far from each other.
+    labels = np.arange(12) % 3
+    logits = logits_of(np.full((3, 3), 0.1) + 0.7 * np.eye(3))[labels]
+    assert is_informative(fit_scaling(logits, labels)[0], logits, labels)
