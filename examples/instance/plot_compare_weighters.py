@@ -110,9 +110,9 @@ plt.show()
 # %%
 # No method gains on all pairs; most lose a little on average. LabelShiftWeighter stands
 # for what differs, the share of the ill: it gains twenty points on one pair and loses
-# far more on another, where its model is wrong about the other hospital. Of Switzerland
-# with its eight healthy patients it estimates nothing, and "agreement" keeps none of
-# the eight.
+# seven on another. Of Switzerland with its eight healthy patients and of Long Beach,
+# where a model hardly tells who is ill, it estimates nothing that one could train with,
+# and "agreement" keeps none of the eight.
 #
 # Nothing was chosen here, as without outcomes there is nothing to choose by. With some
 # known outcomes one would compare on these (``TargetKFold``) before weighing anything.
