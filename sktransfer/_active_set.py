@@ -95,9 +95,9 @@ def _stationary_point(K, linear, upper, guess):
     if len(free):
         rest = linear[free] - (K @ w)[free]
         factor = linalg.cho_factor(K[np.ix_(free, free)], lower=True, overwrite_a=True)
-        values = linalg.cho_solve(factor, rest)
+        right = np.stack([rest, np.ones(len(free))], axis=1)
+        values, ones = linalg.cho_solve(factor, right, overwrite_b=True).T
         if guess.total is not None:
-            ones = linalg.cho_solve(factor, np.ones(len(free)))
             theta = (values.sum() + w.sum() - guess.total) / ones.sum()
             values -= theta * ones
         w[free] = values

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import logsumexp
 
 from sktransfer.instance._centre_kernels import Centres
 from sktransfer.instance._mean_log import maximize_mean_log
 
 __all__ = ["KLIEPRatio", "cross_validate_gamma", "fit_kliep", "log_source_sums"]
 
-_CV_TOL = 1e-3
+_CV_TOL = 3e-3
+_BEHIND = 3.0
 
 
 @dataclass(frozen=True)
@@ -79,23 +79,36 @@ def log_source_sums(source, centres, gammas, folds):
     ndarray of shape (n_folds, n_gammas, n_centres)
         Finite however far the source rows are: sums are relative to the nearest row.
     """
-    parts = (folds == fold for fold in range(folds.max() + 1))
-    return np.stack(
-        [_log_sums(source.X[p], source.weights[p], centres, gammas) for p in parts]
-    )
+    parts = [source.take(folds == fold) for fold in range(folds.max() + 1)]
+    return np.stack([_log_sums(part, centres, gammas) for part in parts])
 
 
-def _log_sums(X, weights, centres, gammas):
+def _log_sums(source, centres, gammas):
     nearest = np.full(len(centres), np.inf)
     sums = np.zeros((len(gammas), len(centres)))
-    for rows, distances in centres.blocks(X):
+    for rows, distances in centres.blocks(source):
         nearer = np.minimum(nearest, distances.min(axis=0))
         sums *= np.exp(-gammas[:, None] * (nearest - nearer))
         nearest = nearer
         distances -= nearest
-        for k, gamma in enumerate(gammas):
-            sums[k] += weights[rows] @ np.exp(-gamma * distances)
+        for k, kernels in enumerate(_kernels_by_width(distances, gammas)):
+            sums[k] += source.weights[rows] @ kernels
     return np.log(sums) - gammas[:, None] * nearest
+
+
+def _kernels_by_width(distances, gammas):
+    """Yield the kernels of each width, ascending ones, in one array."""
+    kernels = np.empty_like(distances)
+    before = 0.0
+    for gamma in gammas:
+        if before and abs(gamma / before - 4) < 1e-12:
+            # The fourth power of the last ones costs less than exponentials.
+            np.square(kernels, out=kernels)
+            np.square(kernels, out=kernels)
+        else:
+            np.exp(np.multiply(distances, -gamma, out=kernels), out=kernels)
+        before = gamma
+        yield kernels
 
 
 def _columns(logs, log_means):
@@ -169,32 +182,48 @@ def cross_validate_gamma(target, centres, gammas, folds, log_sums, shares):
     -------
     ndarray of shape (n_gammas,)
         The ratio is scaled to mean one on the source rows that are held out; -inf where
-        a target row is beyond the reach of the kernels that have weight.
+        a target row is beyond the reach of the kernels that have weight, and for widths
+        given up after some of the folds: by the rows of these they are clearly worse.
     """
     distances = centres.squared_distances(target.X)
-    return np.array(
-        [
-            _held_out_score(
-                -gamma * distances, target.weights, folds, log_sums[:, k], shares
-            )
-            for k, gamma in enumerate(gammas)
-        ]
-    )
-
-
-def _held_out_score(logs, weights, folds, log_sums, shares):
-    score, start = 0.0, None
+    values = np.full((len(gammas), len(target)), -np.inf)
+    left, starts = np.arange(len(gammas)), [None] * len(gammas)
     for fold in range(len(log_sums)):
-        out = folds == fold
-        kept_sums = logsumexp(np.delete(log_sums, fold, axis=0), axis=0)
-        columns, taken = _columns(logs, kept_sums)
-        kept = weights[~out] / weights[~out].sum()
-        found = maximize_mean_log(columns[~out], kept, start=start, tol=_CV_TOL)
-        start = found.coefficients
-        used = start > 0
-        logs_out = np.log(start[used]) + (log_sums[fold] - kept_sums)[used]
-        log_mean = _log_sum(logs_out[None])[0] - np.log(shares[fold])
-        with np.errstate(divide="ignore"):
-            values = np.log(columns[out] @ start) + taken[out] - log_mean
-        score += float(weights[out] @ values)
-    return score / weights.sum()
+        out, seen = folds == fold, folds <= fold
+        for k in left:
+            kept_sums = _log_sum(np.delete(log_sums[:, k], fold, axis=0).T)
+            columns, taken = _columns(-gammas[k] * distances, kept_sums)
+            b = _fold_optimum(columns[~out], target.weights[~out], starts[k])
+            with np.errstate(divide="ignore"):
+                values[k, out] = np.log(columns[out] @ b) + taken[out]
+            sums_out = log_sums[fold, k] - np.log(shares[fold])
+            values[k, out] -= _log_mix(b, sums_out - kept_sums)
+            starts[k] = b
+        left = left[_in_the_race(values[left][:, seen], target.weights[seen])]
+    scores = np.full(len(gammas), -np.inf)
+    scores[left] = values[left] @ target.weights / target.weights.sum()
+    return scores
+
+
+def _fold_optimum(columns, weights, start):
+    weights = weights / weights.sum()
+    return maximize_mean_log(columns, weights, start=start, tol=_CV_TOL).coefficients
+
+
+def _log_mix(coefficients, logs):
+    """Return the log of a mixture of the exponentials of logs."""
+    used = coefficients > 0
+    return _log_sum((np.log(coefficients[used]) + logs[used])[None])[0]
+
+
+def _in_the_race(values, weights):
+    """Whether each row's mean is not clearly below the best one's, paired."""
+    weights = weights / weights.sum()
+    means = values @ weights
+    best = np.argmax(means)
+    if not np.isfinite(means[best]):
+        return np.ones(len(values), dtype=bool)
+    finite = np.isfinite(means)
+    behind = np.where(finite[:, None], values[best] - values, 0.0)
+    spread = (behind - (behind @ weights)[:, None]) ** 2 @ weights**2
+    return finite & (behind @ weights <= _BEHIND * np.sqrt(spread))

@@ -22,7 +22,7 @@ from sktransfer.instance._ratio_weighter import BaseRatioWeighter
 
 __all__ = ["KLIEPWeighter"]
 
-_CV_ROWS = 1000
+_SEARCH_ROWS = 1000
 
 
 class KLIEPWeighter(BaseRatioWeighter):
@@ -38,8 +38,8 @@ class KLIEPWeighter(BaseRatioWeighter):
     label is, and the target lies where there are source rows. Reads no labels.
 
     Cost: ``O((n_source + n_target) n_centers p)`` time for the distances, about ten
-    steps of ``O(n_target n_centers^2)`` time at most for the solution, and ``cv`` times
-    as many programmes on at most 1,000 target rows for each width tried. ``16 n_target
+    steps of ``O(n_target n_centers^2)`` time at most for the solution, and at most
+    ``cv`` programmes on at most 1,000 target rows for each width tried. ``16 n_target
     n_centers`` bytes. 100,000 + 100,000 rows of 20 columns take some seconds.
 
     It hurts in many columns: where the domains differ in most of them few source rows
@@ -53,7 +53,8 @@ class KLIEPWeighter(BaseRatioWeighter):
         median squared distance between rows, at most 100 distinct ones of each domain;
         "cv": the multiple of that which gives held-out rows the best ratio.
     gammas : sequence of float, default=(0.0625, 0.25, 1.0, 4.0, 16.0)
-        The multiples that "cv" tries.
+        The multiples that "cv" tries. One that is clearly worse than another on the
+        first folds is given up there.
     n_centers : int, default=100
         Number of distinct target rows that are centres.
     cv : int, default=5
@@ -119,7 +120,9 @@ class KLIEPWeighter(BaseRatioWeighter):
 
     The paper holds out target rows alone. The width is then chosen too narrow: narrow
     kernels have room between the few source rows that they are scaled by. Here a fold
-    of source rows is held out too, and the ratio scaled by it. All sums are taken in
+    of source rows is held out too, and the ratio scaled by it. After each fold those
+    widths are given up whose mean log ratio on the rows so far is more than three
+    standard errors of the difference below the best one's. All sums are taken in
     logarithms, so that no distance is too large.
 
     References
@@ -200,9 +203,9 @@ class KLIEPWeighter(BaseRatioWeighter):
         """Return the number of the best width and its score."""
         if len(log_sums) == 1:
             # No row can be held out: the width nearest to the median heuristic's.
-            away = np.abs(np.log(np.asarray(self.gammas, dtype=np.float64)))
+            away = np.abs(np.log(np.sort(self.gammas)))
             return (int(np.argmin(away)) if len(gammas) > 1 else 0), -np.inf
-        part = target.draw(_CV_ROWS, rng)
+        part = target.draw(_SEARCH_ROWS, rng)
         folds = rng.permutation(len(part)) % len(log_sums)
         scores = cross_validate_gamma(part, centres, gammas, folds, log_sums, shares)
         return int(np.argmax(scores)), scores.max()

@@ -17,6 +17,7 @@ __all__ = ["MeanLogResult", "maximize_mean_log"]
 
 _EM_STEPS = 30
 _MIXED_IN = 0.1
+_UNLIKELY = 1e-2
 _EXCHANGES = 8
 _PULL = 1e-9
 _BLOCK_BYTES = 2**22
@@ -59,12 +60,14 @@ def maximize_mean_log(A, weights, *, start=None, tol=1e-8, max_iter=200):
         else:
             b = (1 - _MIXED_IN) * start + _MIXED_IN * b
     b, mixture = _em_steps(A, weights, b, tol)
+    # The columns that the optimum rests on, as far as they are known.
+    likely = b > _UNLIKELY * b.max() if start is None else start > 0
     for n_iter in range(max_iter + 1):
         gradient = A.T @ (weights / mixture)
         gap = _gap(gradient)
         if gap <= tol or n_iter == max_iter:
             break
-        moved = _step(A, weights, b, mixture, gradient)
+        moved, likely = _step(A, weights, b, mixture, gradient, likely)
         if moved is None:
             break
         b, mixture = moved
@@ -94,18 +97,22 @@ def _em_steps(A, weights, b, tol):
     return b, mixture
 
 
-def _step(A, weights, b, mixture, gradient):
-    """Return the next point and its mixture; None where rounding allows no ascent."""
+def _step(A, weights, b, mixture, gradient, likely):
+    """Return the next point and its mixture, and the columns that its model rests on.
+
+    The point is None where rounding allows no ascent.
+    """
     free = np.flatnonzero((b > 0) | (gradient > 1))
     H = _curvature(A, free, np.sqrt(weights) / mixture)
     goal = np.zeros_like(b)
-    goal[free] = _model_optimum(H, 2 * gradient[free], b[free])
+    goal[free] = _model_optimum(H, 2 * gradient[free], b[free], likely[free])
+    likely = goal > 0
     moved = _ascend(A, weights, b, mixture, gradient, goal / goal.sum())
     if moved is not None:
-        return moved
+        return moved, likely
     # Towards the best column alone f ascends wherever there is a gap.
     goal = (np.arange(len(b)) == np.argmax(gradient)).astype(np.float64)
-    return _ascend(A, weights, b, mixture, gradient, goal)
+    return _ascend(A, weights, b, mixture, gradient, goal), likely
 
 
 def _ascend(A, weights, b, mixture, gradient, goal):
@@ -137,11 +144,13 @@ def _curvature(A, columns, scale):
     return H
 
 
-def _model_optimum(H, linear, start):
-    """Minimise 1/2 y'Hy - linear'y over the simplex, with a slight pull to `start`."""
+def _model_optimum(H, linear, b, likely):
+    """Minimise 1/2 y'Hy - linear'y over the simplex, with a slight pull to b."""
     diagonal = np.diag_indices_from(H)
     pull = _PULL * (H[diagonal] + 1e-3 * H[diagonal].max())
     H[diagonal] += pull
-    linear = linear + pull * start
+    linear = linear + pull * b
+    start = np.where(likely, b, 0.0) if np.any(b[likely]) else b
+    start = start / start.sum()
     goal = solve_active_set(H, linear, 2.0, 1.0, 1.0, start, max_iter=_EXCHANGES)
     return solve_from_few(H, linear) if goal is None else goal

@@ -141,6 +141,41 @@ def test_held_out_source_rows_keep_kernels_wide():
     assert error < 0.6 * errors[-1]
 
 
+def test_race_gives_up_only_what_is_clearly_worse():
+    X = draw_known("gaussians", 2, 500)[0]
+    source, target = weighted_rows(X[:500]), weighted_rows(X[500:])
+    centres = draw_centres(target, 50, np.random.RandomState(0))
+    gammas, folds = np.array([0.1, 0.4, 0.5, 500.0]), np.arange(500) % 5
+    sums = log_source_sums(source, centres, gammas, folds)
+    shares = np.full(5, 0.2)
+    scores = cross_validate_gamma(target, centres, gammas, folds, sums, shares)
+    assert np.isneginf(scores[3])
+    # The best has the score that it has alone.
+    folds, sums, shares = parts
+    near = cross_validate_gamma(
+        target, centres, gammas[1:3], folds, sums[:, 1:3], shares
+    )
+    assert_allclose(scores[1:3], near)
+    best = np.argmax(scores)
+    alone = cross_validate_gamma(
+        target, centres, gammas[[best]], folds, sums[:, [best]], shares
+    )
+    assert_allclose(scores[best], alone[0])
+
+
+@pytest.mark.parametrize("gammas", [(0.3, 1.2, 4.8), (0.3, 1.0, 4.0)])
+def test_sums_of_several_widths(gammas):
+    X, _ = draw(60, 30)
+    source, target = weighted_rows(X[:60]), weighted_rows(X[60:])
+    centres = draw_centres(target, 12, np.random.RandomState(0))
+    found = log_source_sums(source, centres, np.array(gammas), np.arange(60) % 2)
+    for fold in (0, 1):
+        part = source.X[fold::2]
+        for k, gamma in enumerate(gammas):
+            K = rbf_kernel(part, centres.rows + centres.origin, gamma=gamma)
+            assert_allclose(found[fold, k], np.log(K.sum(axis=0) / 60), rtol=1e-10)
+
+
 def test_score_is_the_divergence():
     # KL(N(0.5, 0.49) | N(0, 1)) in each of two columns.
     truth = 2 * (-np.log(0.7) + (0.49 + 0.25) / 2 - 0.5)
