@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from sktransfer._domains import domain_mask, label_array, resolve_domains
 from sktransfer._label_codes import label_names
+from sktransfer._separation import lie_apart
 from sktransfer.exceptions import (
     ClassLostWarning,
     NoTargetWarning,
@@ -212,12 +213,15 @@ class BaseWeighter(_BaseAdapter):
 
     A new weighter writes `__init__` and ``_weights(X_source, y_source, X_target,
     y_target)``, which returns one weight >= 0 for each source row, on any scale. The
-    base scales them to mean one and warns if they collapse on a few rows. One that
-    balances whole domains writes ``_domain_factors(domains)``, too.
+    base scales them to mean one and warns if they collapse on a few rows, or if the
+    domains lie apart; one whose weights do not rest on X sets ``_needs_overlap`` to
+    False. One that balances whole domains writes ``_domain_factors(domains)``, too.
 
     Labels arrive as class numbers with -1 where there is none (or floats with NaN), or
     None. Without target rows all weights are one.
     """
+
+    _needs_overlap = True
 
     @abstractmethod
     def _weights(self, X_source, y_source, X_target, y_target):
@@ -254,7 +258,10 @@ class BaseWeighter(_BaseAdapter):
             self.sample_weight_[source] = self._source_weights(X, y, domains)
         source_weights = self.sample_weight_[source]
         self.effective_sample_size_ = effective_sample_size(source_weights)
-        self._warn_if_collapsed(len(source_weights))
+        if domains.has_target and self._needs_overlap and self._apart(X, domains):
+            self._warn_of_no_overlap(len(source_weights))
+        else:
+            self._warn_if_collapsed(len(source_weights))
         if domains.has_target:
             source_factor, target_factor = self._domain_factors(domains)
             self.sample_weight_[source] *= source_factor
@@ -283,6 +290,20 @@ class BaseWeighter(_BaseAdapter):
             f"{type(self).__name__} gave no source row a positive finite weight: "
             "the domains do not overlap at this setting. Scale the features, widen "
             "the kernel, or use an aligner."
+        )
+
+    def _apart(self, X, domains):
+        """Tell whether there is a gap between source and target rows."""
+        return lie_apart(X, ~domains.is_target, domains.is_target)
+
+    def _warn_of_no_overlap(self, n_source):
+        warnings.warn(
+            f"{type(self).__name__}: the domains do not overlap, so the weights say "
+            "nothing of the target, however even they are: the effective sample size "
+            f"is {self.effective_sample_size_:.1f} of {n_source} source rows. Use an "
+            "aligner, or leave out the features that tell the domains apart.",
+            WeightCollapseWarning,
+            stacklevel=3,
         )
 
     def _warn_if_collapsed(self, n_source):

@@ -87,6 +87,7 @@ class BalancedWeighter(BaseWeighter):
 
     # Which rows are labelled, at least.
     _reads_target_labels = True
+    _needs_overlap = False
 
     def __init__(self, target_share=0.5):
         self.target_share = target_share

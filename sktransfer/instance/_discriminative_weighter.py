@@ -16,6 +16,9 @@ from sktransfer.instance._row_groups import row_groups
 
 __all__ = ["DiscriminativeWeighter"]
 
+_CERTAIN = 0.999
+_FEWEST_ROWS = 10
+
 
 class DiscriminativeWeighter(BaseRatioWeighter):
     r"""Weigh source rows by the odds that a classifier takes them for target rows.
@@ -62,7 +65,8 @@ class DiscriminativeWeighter(BaseRatioWeighter):
         One weight for each row of fit: of mean one on source rows, one on target rows.
     auc_ : ndarray of shape (n_source_domains,)
         How well held-out rows of each source domain are told from target rows: 0.5 not
-        at all, 1 for certain, and then weights can do little.
+        at all, 1 for certain, and then weights can do little: from 0.999 on a
+        `WeightCollapseWarning` says that the domains do not overlap.
     effective_sample_size_ : float
         Number of equally weighted source rows with as much information.
     ratios_ : list
@@ -175,6 +179,14 @@ class DiscriminativeWeighter(BaseRatioWeighter):
         by_row = np.empty(len(order))
         by_row[order] = values
         return ratio, by_row[~is_target]
+
+    def _apart(self, X, domains):
+        """Tell whether held-out rows of a domain are told from the target's."""
+        counts = np.unique(domains.domain, return_counts=True)[1]
+        # Of few rows, or of its own training rows, any classifier may be certain.
+        if self.cv is not None and counts.min() >= _FEWEST_ROWS:
+            return np.max(self.auc_) >= _CERTAIN or super()._apart(X, domains)
+        return super()._apart(X, domains)
 
     def _classifier(self, is_sparse, rng):
         if self.estimator is None:

@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer._domains import domain_mask
+from sktransfer._separation import lie_apart
 from sktransfer._validation import check_number
 from sktransfer.base import BaseWeighter
 
@@ -45,6 +46,13 @@ class BaseRatioWeighter(BaseWeighter):
             X_source = _rows_where(X, domains.domain == number)
             weights[numbers == number] = self._weights(X_source, None, X_target, None)
         return weights
+
+    def _apart(self, X, domains):
+        """Tell whether a source domain, which is weighed by itself, lies apart."""
+        return any(
+            lie_apart(X, domains.domain == number, domains.is_target)
+            for number in self.source_domains_
+        )
 
     def _weights(self, X_source, y_source, X_target, y_target):
         """Weigh one source domain, and keep its ratio."""

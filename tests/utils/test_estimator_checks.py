@@ -96,6 +96,8 @@ class Losing(Centerer):
 class Spiky(UniformWeighter):
     """All weight on one row, and not a word of it."""
 
+    _needs_overlap = False
+
     def _weights(self, X_source, y_source, X_target, y_target):
         return (X_source[:, 0] == X_source[:, 0].max()).astype(float)
 

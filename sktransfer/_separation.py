@@ -1,0 +1,88 @@
+"""Whether two domains are so far apart that no weights of rows can join them."""
+
+import numpy as np
+from scipy import sparse
+from sklearn.metrics.pairwise import euclidean_distances
+
+from sktransfer._kernels import content_order
+
+__all__ = ["lie_apart"]
+
+# Of fewer rows nobody can tell whether the domains overlap.
+_FEWEST_ROWS = 10
+_MOST_ROWS = 200
+
+
+def lie_apart(X, in_source, in_target):
+    """Tell whether the rows of two domains have a wide gap between them.
+
+    Parameters
+    ----------
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
+        Rows of all domains. At most 200 of each domain are looked at, chosen by their
+        content.
+    in_source, in_target : ndarray of shape (n_samples,), bool
+        Which rows belong to the domains.
+
+    Returns
+    -------
+    bool
+        Whether the smallest distance between the domains is larger than the median
+        distance in either of them, columns in units of their standard deviations in the
+        domains. False of a domain with fewer than ten rows.
+    """
+    if min(in_source.sum(), in_target.sum()) < _FEWEST_ROWS:
+        return False
+    # Rows too large to be summed come in any order.
+    with np.errstate(over="ignore", invalid="ignore"):
+        order = content_order(X, 0)
+    S, T = _in_common_units(
+        *(X[_spread_out(order[rows[order]])] for rows in (in_source, in_target))
+    )
+    typical = max(_median_distance(S), _median_distance(T))
+    # Rows of few values lie at the same distances in and between the domains.
+    return bool(0 < typical * (1 + 1e-6) < euclidean_distances(S, T).min())
+
+
+def _spread_out(order):
+    """Choose some of the rows, at even steps."""
+    step = np.linspace(0, len(order) - 1, min(len(order), _MOST_ROWS))
+    return order[step.astype(int)]
+
+
+def _in_common_units(S, T):
+    """Divide the columns by their standard deviation in the domains, of both alike."""
+    largest = np.maximum(_largest(S), _largest(T))
+    S, T = (_divided(Z.astype(np.float64), largest) for Z in (S, T))
+    if not sparse.issparse(S):
+        centre = S.mean(axis=0)
+        S, T = S - centre, T - centre
+    spread = np.sqrt((_variance(S) + _variance(T)) / 2)
+    return _divided(S, spread), _divided(T, spread)
+
+
+def _largest(Z):
+    largest = abs(Z).max(axis=0)
+    return (largest.toarray() if sparse.issparse(largest) else largest).ravel()
+
+
+def _divided(Z, scale):
+    # A column that is constant in both domains stays: it has no unit.
+    factor = 1 / np.where(scale > 1e-12, scale, 1.0)
+    return Z.multiply(factor).tocsr() if sparse.issparse(Z) else Z * factor
+
+
+def _variance(Z):
+    if not sparse.issparse(Z):
+        return Z.var(axis=0)
+    means = np.asarray(Z.mean(axis=0)).ravel()
+    return np.maximum(np.asarray(Z.power(2).mean(axis=0)).ravel() - means**2, 0)
+
+
+def _median_distance(Z):
+    """Return the median distance of the rows that differ at all, zero if none do."""
+    if not sparse.issparse(Z):
+        Z = Z - Z.mean(axis=0)
+    pairs = euclidean_distances(Z)[~np.tri(Z.shape[0], dtype=bool)]
+    pairs = pairs[pairs > 1e-6 * pairs.max(initial=0)]
+    return float(np.median(pairs)) if len(pairs) else 0.0
