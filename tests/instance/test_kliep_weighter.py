@@ -151,11 +151,6 @@ def test_race_gives_up_only_what_is_clearly_worse():
     scores = cross_validate_gamma(target, centres, gammas, folds, sums, shares)
     assert np.isneginf(scores[3])
     # The best has the score that it has alone.
-    folds, sums, shares = parts
-    near = cross_validate_gamma(
-        target, centres, gammas[1:3], folds, sums[:, 1:3], shares
-    )
-    assert_allclose(scores[1:3], near)
     best = np.argmax(scores)
     alone = cross_validate_gamma(
         target, centres, gammas[[best]], folds, sums[:, [best]], shares
