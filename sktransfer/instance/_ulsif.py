@@ -56,13 +56,12 @@ def all_rows(source, target, centres, gamma, alpha):
 
     The kernels are None where they are so small that logarithms must serve.
     """
-    n, near = len(centres), True
-    H_source, H_target, h = np.zeros((n, n)), np.zeros((n, n)), np.zeros(n)
-    K_source = np.empty((len(source), n))
+    near, n = True, len(centres)
+    K_source, h = np.empty((len(source), n)), np.zeros(n)
     for rows, logs in centres.blocks(source, -gamma):
         near &= logs.min() >= _FAR
-        kernels = np.exp(logs, out=K_source[rows])
-        H_source += second_moments(kernels, source.weights[rows])
+        np.exp(logs, out=K_source[rows])
+    H_source, H_target = second_moments(K_source, source.weights), np.zeros((n, n))
     for rows, logs in centres.blocks(target, -gamma):
         kernels, weights = np.exp(logs, out=logs), target.weights[rows]
         h += weights @ kernels

@@ -55,6 +55,14 @@ def test_distances(offset):
         )
 
 
+def test_fewer_centres():
+    centres = draw_centres(weighted_rows(draw()[0]), 40, np.random.RandomState(0))
+    few = centres.thin_out(15)
+    assert len(few) == len(np.unique(few.rows, axis=0)) == 15
+    assert_array_equal(few.rows[0], centres.rows[0])
+    assert centres.thin_out(40) is centres.thin_out(99) is centres
+
+
 def test_rows_and_their_shares():
     X = np.array([[1.0, 2.0], [3.0, 1.0], [1.0, 2.0], [0.0, 0.0]])
     rows = weighted_rows(X)

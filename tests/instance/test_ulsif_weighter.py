@@ -121,6 +121,30 @@ def test_search_over_the_whole_grid(alpha):
     assert_allclose(weighter.score_, scores[width, ridge])
 
 
+def test_search_on_some_rows_and_fit_to_all():
+    X, domain, _ = draw_known("gaussians", 2, 900)
+    weighter = fit(X, domain)
+    assert len(weighter.ratios_[0].centres) == 100
+    same = fit(X, domain, gamma=weighter.gamma_[0], ridge=weighter.ridge_[0])
+    assert_allclose(same.sample_weight_, weighter.sample_weight_, rtol=1e-9)
+    assert_allclose(same.score_, weighter.score_)
+    kernels = all_rows_kernels(weighter, X)
+    theta = coefficients(
+        kernels[:900],
+        kernels[900:],
+        np.ones(900),
+        np.ones(900),
+        0.0,
+        weighter.ridge_[0],
+    )
+    assert_allclose(theta, weighter.ratios_[0].coefficients, rtol=1e-4, atol=1e-6)
+
+
+def all_rows_kernels(weighter, X):
+    centres = weighter.ratios_[0].centres
+    return rbf_kernel(X, centres.rows + centres.origin, gamma=weighter.gamma_[0])
+
+
 def test_moments():
     X, _ = draw()
     rows = weighted_rows(np.r_[X, X[:40]])
