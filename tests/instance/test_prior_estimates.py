@@ -69,7 +69,7 @@ def test_spread_of_confusion(hard, penalty):
         source, target = np.eye(3)[source.argmax(1)], np.eye(3)[target.argmax(1)]
     rng = np.random.RandomState(0)
     found = by_confusion(
-        confusion_means(source, labels, 3)[0],
+        confusion_means(source, labels, 3),
         source,
         labels,
         target,
@@ -80,7 +80,7 @@ def test_spread_of_confusion(hard, penalty):
     )
 
     def estimate(i, j):
-        confusion = confusion_means(source[i], labels[i], 3)[0]
+        confusion = confusion_means(source[i], labels[i], 3)
         predicted = target[j].mean(axis=0)
         if penalty is None:
             return estimate_prior(confusion, predicted)
@@ -154,7 +154,7 @@ def test_coverage():
         _, labels, _, source, target = draw(seed + 10)
         rng = np.random.RandomState(seed)
         options = {"n_bootstrap": 100, "rng": rng}
-        confusion = confusion_means(source, labels, 3)[0]
+        confusion = confusion_means(source, labels, 3)
         rest = {"penalty": None, "shift_scale": 1.0, **options}
         found = by_confusion(confusion, source, labels, target, **rest)
         likely, _ = by_likelihood(source, labels, target, calibration="bcts", **options)
