@@ -1,5 +1,7 @@
 """Weights from a density ratio fitted by least squares."""
 
+from numbers import Real
+
 import numpy as np
 from sklearn.utils import check_random_state
 
@@ -179,13 +181,13 @@ class ULSIFWeighter(BaseRatioWeighter):
         return ridges if isinstance(self.ridge, str) else np.array([float(self.ridge)])
 
     def _check_alpha(self):
-        check_number("alpha", self.alpha, low=0)
-        if self.alpha >= 1:
+        if isinstance(self.alpha, Real) and self.alpha == 1:
             raise ValueError(
                 f"`alpha` must be a finite number in [0, 1), got {self.alpha!r}. At 1 "
                 "the ratio is that of the target to itself: every weight is one, and "
                 "there is nothing to estimate."
             )
+        check_number("alpha", self.alpha, low=0, high=1, high_open=True)
 
     def _fit_ratio(self, X_source, X_target):
         self._check_alpha()
