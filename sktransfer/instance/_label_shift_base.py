@@ -26,6 +26,7 @@ from sktransfer.instance._prior_estimates import (
     by_likelihood,
 )
 from sktransfer.instance._regularized_shift import uncertainty_of_confusion
+from sktransfer.instance._shaped_weights import shaped_weights
 from sktransfer.instance._source_labels import source_labels
 from sktransfer.instance._value_target_shift import (
     fit_value_weights,
@@ -79,6 +80,7 @@ class BaseLabelShift(BaseWeighter):
         return weights[~domains.is_target]
 
     def _weights(self, X_source, y_source, X_target, y_target):
+        """Say why it is not used: class numbers do not give back the user's classes."""
         raise NotImplementedError("`_source_weights` sees the user's labels.")
 
     def _class_weights(self, X_source, labels, X_target, rng):
@@ -111,9 +113,7 @@ class BaseLabelShift(BaseWeighter):
             rows = np.flatnonzero(domain == number)
             found = ratios(rows)
             if found.sum() > 0:
-                found = found / found.mean()
-                found = np.minimum(found, np.inf if self.clip is None else self.clip)
-                found = found**self.flatten
+                found = shaped_weights(found, self.clip, self.flatten)
                 weights[rows] = found / found.mean()
         return weights
 

@@ -6,6 +6,7 @@ from sktransfer._kernels import check_kernel
 from sktransfer._validation import check_choice, check_integer, check_number
 from sktransfer.instance._label_shift_base import BaseLabelShift
 from sktransfer.instance._out_of_fold import takes_sparse
+from sktransfer.instance._shaped_weights import check_shape
 
 __all__ = ["LabelShiftWeighter"]
 
@@ -255,8 +256,7 @@ class LabelShiftWeighter(BaseLabelShift):
         check_number("upper_bound", self.upper_bound, low=1 - self.eps)
         check_number("ridge", self.ridge, low=0, low_open=True)
         check_integer("n_knots", self.n_knots, low=2)
-        check_number("clip", self.clip, low=0, low_open=True, also=(None,))
-        check_number("flatten", self.flatten, low=0, high=1)
+        check_shape(self.clip, self.flatten)
         check_integer("n_bootstrap", self.n_bootstrap, low=0)
         level = {"low": 0, "high": 1, "low_open": True, "high_open": True}
         check_number("confidence_level", self.confidence_level, **level)

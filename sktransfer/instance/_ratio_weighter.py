@@ -8,8 +8,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from sktransfer._domains import domain_mask
 from sktransfer._separation import lie_apart
-from sktransfer._validation import check_number
 from sktransfer.base import BaseWeighter
+from sktransfer.instance._shaped_weights import check_shape
 
 __all__ = ["BaseRatioWeighter"]
 
@@ -34,8 +34,7 @@ class BaseRatioWeighter(BaseWeighter):
         """Return the log ratio as a function of rows, and its values or None."""
 
     def _source_weights(self, X, y, domains):
-        check_number("clip", self.clip, low=0, low_open=True, also=(None,))
-        check_number("flatten", self.flatten, low=0, high=1)
+        check_shape(self.clip, self.flatten)
         X_target = _rows_where(X, domains.is_target)
         numbers = domains.domain[~domains.is_target]
         self.source_domains_, counts = np.unique(numbers, return_counts=True)

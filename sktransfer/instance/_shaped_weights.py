@@ -28,10 +28,10 @@ def shaped_weights(weights, clip, flatten):
     Returns
     -------
     ndarray of shape (n,)
-        As they came where all are zero, or where nothing is asked for.
+        As they came where all are zero: the base says that as an error.
     """
     total = weights.sum()
-    if not (np.isfinite(total) and total > 0) or (clip is None and flatten == 1):
+    if not (np.isfinite(total) and total > 0):
         return weights
     shaped = weights / weights.mean()
     if clip is not None:

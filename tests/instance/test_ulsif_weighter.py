@@ -174,13 +174,13 @@ def test_moments():
 )
 def test_follows_the_true_ratio(case, p):
     errors = {150: 0.0, 2500: 0.0}
-    for seed in (0, 1):
+    for seed in range(4):
         for n in errors:
             X, domain, ratio = draw_known(case, p, n, seed)
             weights = fit(X, domain).sample_weight_
             errors[n] += mean_error(weights, ratio)
         assert agreement(weights, ratio) > 0.9
-    assert errors[2500] < 0.9 * errors[150]
+    assert errors[2500] < 0.8 * errors[150]
 
 
 def test_relative_ratio():
