@@ -80,7 +80,7 @@ class Network(nn.Module):
         self.backbone, self.head = backbone, head
         self.frozen = []
         # A term of the loss may look at what lies below the head.
-        self.keeps, self.kept = False, None
+        self.keeps, self.kept, self.batch = False, None, None
 
     def forward(self, X):
         """Return the scores of the head."""
@@ -109,11 +109,20 @@ class Network(nn.Module):
             return
         for parameter in self.backbone.parameters():
             parameter.requires_grad_(id(parameter) in adapters)
+        open_blocks = [
+            block
+            for block in blocks_of(self.backbone)
+            if any(p.requires_grad for p in block.parameters())
+        ]
+        alive = self._holders({id(m) for block in open_blocks for m in block.modules()})
         self.frozen = [
             m
             for m in self.backbone.modules()
-            if getattr(m, "running_mean", None) is not None
-            and not any(id(p) in adapters for p in m.parameters())
+            if id(m) not in alive
+            or (
+                getattr(m, "running_mean", None) is not None
+                and not any(p.requires_grad for p in m.parameters())
+            )
         ]
 
     def freeze(self, trainable):
@@ -173,6 +182,10 @@ class Network(nn.Module):
                 for m in self.backbone.modules()
                 if any(p.requires_grad for p in m.parameters(recurse=False))
             }
+        return self._holders(inner)
+
+    def _holders(self, inner):
+        """Return the ids of modules that hold one of these, or are one."""
         return {
             id(m)
             for m in self.backbone.modules()

@@ -290,10 +290,11 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
     def _on_features(self, rows, valid):
         """Return the network that learns, and rows as what is frozen makes of them."""
         parts = [rows] if valid is None else [rows, valid]
-        looks_inside = self.augment is not None or self.regularizer is not None
         live, features = None, None
-        if not looks_inside:
-            live, features = self._frozen_features(*(part.X for part in parts))
+        if self.augment is None:
+            live, features = self._frozen_features(
+                *(part.X for part in parts), keeps_rows=self.regularizer is not None
+            )
         if features is None:
             return self.network_, rows, valid
         parts = [
@@ -302,7 +303,7 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         ]
         return live, parts[0], parts[1] if len(parts) > 1 else None
 
-    def _frozen_features(self, *arrays, at_least=1):
+    def _frozen_features(self, *arrays, at_least=1, keeps_rows=False):
         device, size = self._device(), self._batch_rows(arrays[0])
         with explain_out_of_memory(size, device):
             return frozen_features(
@@ -314,6 +315,7 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
                 memory=self.memory,
                 verbose=self.verbose,
                 at_least=at_least,
+                keeps_rows=keeps_rows,
             )
 
     def _batch_rows(self, X):

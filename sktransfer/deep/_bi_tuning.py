@@ -67,7 +67,7 @@ class _BiTuningTerm(Term):
         has_bias = self.last.bias is not None
         hidden = _with_one(self.hidden(batch.features), has_bias)
         projected = functional.normalize(self.projection(batch.features), dim=1)
-        key_hidden, key_projected = self._keys(batch.X, has_bias)
+        key_hidden, key_projected = self._keys(batch, has_bias)
         weights = [self.last.weight]
         if has_bias:
             weights.append(self.last.bias[:, None])
@@ -92,16 +92,18 @@ class _BiTuningTerm(Term):
             self.queue.push(batch.y, key_hidden, key_projected)
         return settings.strength * (batch.weight * losses).mean()
 
-    def _keys(self, X, has_bias):
+    def _keys(self, batch, has_bias):
         """Return the keys of a batch, after a step of the key encoder."""
-        if self.settings.augment is not None:
-            X = self.settings.augment(X)
         momentum = self.settings.momentum if self.training else 1.0
         with torch.no_grad():
             follow(self.key_backbone, self.backbone, momentum)
             follow(self.key_hidden, self.hidden, momentum)
             follow(self.key_projection, self.projection, momentum)
-            features = flat_features(self.key_backbone(X))
+            if self.settings.augment is None:
+                maps = batch.through(self.key_backbone)
+            else:
+                maps = self.key_backbone(self.settings.augment(batch.X))
+            features = flat_features(maps)
             hidden = _with_one(self.key_hidden(features), has_bias)
             return hidden, functional.normalize(self.key_projection(features), dim=1)
 
@@ -241,7 +243,7 @@ class BiTuning(Regularizer):
     def _start(self, network, rows, device, has_source_head):
         self._check_backbone_learns(network)
         self._check_class_labels(rows.y)
-        features = source_features(network.backbone, rows.X[:1], device)
+        features = source_features(network, rows.take(slice(1)), device)
         # Made on the CPU, so that every device gets the same draws.
         projection = nn.Linear(features.shape[1], self.projection_size)
         projection = projection.to(features)

@@ -56,7 +56,7 @@ def channel_axis_of(output, axis):
 
 
 def loss_increases(
-    source, names, X, y, weight, *, method="ablation", axis="auto", batch_size=64
+    source, names, run, y, weight, *, method="ablation", axis="auto", batch_size=64
 ):
     """Return by how much the loss grows where a channel is switched off.
 
@@ -68,8 +68,8 @@ def loss_increases(
         Frozen, in evaluation mode.
     names : sequence of str
         Layers of it.
-    X : torch.Tensor of shape (n, ...)
-        Rows.
+    run : callable
+        Maps numbers of rows to what `source` gives for them.
     y : torch.Tensor of shape (n,) or (n, k)
         Class codes, values or indicators.
     weight : torch.Tensor of shape (n,)
@@ -89,13 +89,13 @@ def loss_increases(
     """
 
     def features(rows):
-        found = flat_features(source(X[rows]))
+        found = flat_features(run(rows))
         return found.to(torch.promote_types(found.dtype, torch.float32))
 
     def losses(rows):
         return row_losses(features(rows) @ coef.T + intercept, y[rows])
 
-    batches = torch.arange(len(X), device=X.device).split(batch_size)
+    batches = torch.arange(len(y), device=y.device).split(batch_size)
     with torch.no_grad():
         coef, intercept = linear_probe(torch.cat([*map(features, batches)]), y, weight)
         whole = torch.cat([losses(rows) for rows in batches])
@@ -107,7 +107,7 @@ def loss_increases(
             if method == "gradient":
                 found.append(channels.gradients(losses, batches, share))
             else:
-                without = channels.losses_without(losses, len(X), batch_size, X.device)
+                without = channels.losses_without(losses, len(y), batch_size, y.device)
                 found.append((without - whole) @ share)
         finally:
             channels.handle.remove()

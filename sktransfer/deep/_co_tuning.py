@@ -120,7 +120,7 @@ class CoTuning(Regularizer):
     def _start(self, network, rows, device, has_source_head):
         self._check_backbone_learns(network)
         self._check_class_labels(rows.y)
-        features = source_features(network.backbone, rows.X, device)
+        features = source_features(network, rows, device)
         head = source_head(
             "CoTuning", self.source_head, network, rows, features, has_source_head
         )

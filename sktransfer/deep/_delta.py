@@ -59,7 +59,7 @@ class _DELTATerm(Term):
     def forward(self, batch):
         """Return the weighted mean of the rows' distances, summed over layers."""
         with torch.no_grad():
-            self.source(batch.X)
+            batch.through(self.source)
         kept, maps = self.source_maps.take(), self.maps.take()
         losses = 0.0
         for name, source_map in kept.items():
@@ -191,12 +191,12 @@ class DELTA(Regularizer):
     def _start(self, network, rows, device, has_source_head):
         self._check_backbone_learns(network)
         source = frozen_copy(network.backbone)
-        tried = torch.from_numpy(np.array(rows.X[:2])).to(device)
+        tried = torch.from_numpy(np.array(rows.given[:2])).to(device)
         names = self.layers
         if names is None:
             names = learning_layers(network.backbone, source, tried)
         self._check_maps(trial_maps(source, names, tried), len(tried))
-        attention = self._attention(source, names, rows, device)
+        attention = self._attention(source, names, network, rows, device)
         return _DELTATerm(
             network.backbone, source, names, attention, self.strength, self.channel_axis
         )
@@ -211,27 +211,34 @@ class DELTA(Regularizer):
                 )
             channel_axis_of(output, self.channel_axis)
 
-    def _attention(self, source, names, rows, device):
+    def _attention(self, source, names, network, rows, device):
         if self.attention is None:
             return {}
         dtype = next(source.parameters()).dtype
         # Rows come in an order of their content; these are spread over it.
         n_rows = min(self.n_attention_rows, len(rows.y))
         chosen = np.linspace(0, len(rows.y) - 1, n_rows).round().astype(int)
-        X, y, weight = (
-            torch.from_numpy(np.array(part[chosen]))
-            for part in (rows.X, rows.y, rows.weight)
-        )
+        rows = rows.take(chosen)
+        y, weight = torch.from_numpy(rows.y), torch.from_numpy(rows.weight)
         weight = weight.to(device, dtype)
         y = y.to(device, dtype) if y.is_floating_point() else y.to(device)
         increases = loss_increases(
             source,
             names,
-            X.to(device),
+            self._runner(source, network, rows, device),
             y,
             weight,
             method=self.attention,
             axis=self.channel_axis,
-            batch_size=1024 if X.ndim == 2 else 64,
+            batch_size=1024 if rows.given.ndim == 2 else 64,
         )
         return dict(zip(names, map(channel_attention, increases), strict=True))
+
+    def _runner(self, source, network, rows, device):
+        """Return a function from numbers of rows to what the source gives for them."""
+        given = torch.from_numpy(rows.given).to(device)
+        # Layers that somebody asks for may be such as are skipped.
+        if rows.source is None or self.layers is not None:
+            return lambda which: source(given[which])
+        kept = torch.from_numpy(rows.X).to(device)
+        return lambda which: network.maps(source, kept[which], given[which])

@@ -5,6 +5,7 @@ from functools import partial
 import torch
 
 from sktransfer.deep._backbones import blocks_of
+from sktransfer.deep._missing import Missing
 from sktransfer.deep._phase_hooks import PhaseHooks
 
 __all__ = ["FeatureMaps", "is_map", "learning_layers", "trial_maps"]
@@ -38,7 +39,8 @@ class FeatureMaps(PhaseHooks):
         ]
 
     def _keep(self, name, layer, args, output):
-        if self.are_on:
+        # What has no values is frozen and skipped in all copies: no distance.
+        if self.are_on and not isinstance(output, Missing):
             self.kept[name] = output
 
     def take(self):

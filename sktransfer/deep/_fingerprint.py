@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import sys
 from functools import partial
-from types import CodeType, FunctionType, MethodType
+from types import CodeType, FunctionType, MappingProxyType, MethodType
 
 import numpy as np
 import torch
@@ -86,7 +86,7 @@ class _Digest:
     def _add_new(self, value):
         if isinstance(value, np.ndarray | np.generic):
             self._array(np.asarray(value))
-        elif isinstance(value, dict):
+        elif isinstance(value, dict | MappingProxyType):
             self._write("dict", len(value))
             self.add(*itertools.chain.from_iterable(value.items()))
         elif isinstance(value, list | tuple):
@@ -146,7 +146,9 @@ class _Digest:
         elif isinstance(getattr(value, "__dict__", None), dict):
             if not _is_installed(kind.__module__):
                 self.add(kind)
-            self.add(vars(value))
+            self.add(vars(value), _in_slots(value))
+        elif _in_slots(value):
+            self.add(_in_slots(value))
         elif callable(value) and hasattr(value, "__qualname__"):  # written in C
             self._write(value.__qualname__)
         elif kind.__repr__ is object.__repr__ or " at 0x" in repr(value):
@@ -177,6 +179,16 @@ def _tensor(value):
     if state is not None:
         _known[value] = state, found
     return found
+
+
+def _in_slots(value):
+    names = [getattr(kind, "__slots__", ()) for kind in type(value).__mro__]
+    names = [(each,) if isinstance(each, str) else tuple(each) for each in names]
+    return {
+        name: getattr(value, name)
+        for name in sum(names, ())
+        if name not in _OF_CLASSES and hasattr(value, name)
+    }
 
 
 def _names_in(code):

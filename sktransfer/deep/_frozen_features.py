@@ -3,11 +3,12 @@
 import numpy as np
 import torch
 
+from sktransfer.deep._cut_plan import NotCut
 from sktransfer.deep._device import autocast
 from sktransfer.deep._feature_cache import shared_cache
 from sktransfer.deep._fingerprint import fingerprint
 from sktransfer.deep._frozen_part import cut_network
-from sktransfer.deep._layer_cut import cut_layers
+from sktransfer.deep._inner_cut import cut_inside
 from sktransfer.deep._progress import shown
 
 __all__ = ["frozen_features", "outputs_of"]
@@ -23,6 +24,7 @@ def frozen_features(
     memory,
     verbose=0,
     at_least=1,
+    keeps_rows=False,
     cache=shared_cache,
 ):
     """Return what learns in a network, and what is frozen applied to arrays of rows.
@@ -45,6 +47,9 @@ def frozen_features(
         1: progress is shown.
     at_least : int, default=1
         Fewer rows than that are not worth looking for.
+    keeps_rows : bool, default=False
+        Whether what learns must know the rows, too: a term of the loss may run other
+        backbones on them.
     cache : FeatureCache
         Where the rows are kept.
 
@@ -58,7 +63,9 @@ def frozen_features(
         rows go through the whole network in every epoch.
     """
     n_rows = sum(len(X) for X in arrays)
-    cut = _cut(network, arrays, device) if n_rows >= max(1, at_least) else None
+    cut = None
+    if n_rows >= max(1, at_least):
+        cut = _cut(network, arrays, device, keeps_rows)
     if cut is None:
         return None, None
 
@@ -79,16 +86,18 @@ def frozen_features(
         if n_rows * cache.compute(key, first, compute, memory).nbytes > cache.max_bytes:
             return None, None
         features = [cache.compute(key, X, compute, memory) for X in arrays]
+    except NotCut:
+        return None, None
     finally:
         network.train(training)
     return cut.live, features
 
 
-def _cut(network, arrays, device):
-    cut = cut_network(network)
-    if cut is None and hasattr(network.backbone, "groups_of"):
+def _cut(network, arrays, device, keeps_rows):
+    cut = None if keeps_rows else cut_network(network)
+    if cut is None:
         sample = torch.from_numpy(_unlike(next(X for X in arrays if len(X))))
-        cut = cut_layers(network.to(device), sample.to(device))
+        cut = cut_inside(network.to(device), sample.to(device))
     return cut
 
 

@@ -2,7 +2,10 @@
 
 from torch import nn
 
-__all__ = ["grouped_blocks", "layer_groups", "layer_list"]
+__all__ = ["grouped_blocks", "layer_groups"]
+
+# What DeBERTa and MPNet list after the layers that read it.
+_FOR_ALL = ("rel_embeddings.", "relative_attention_bias.", "encoder.LayerNorm.")
 
 
 class _Block(nn.Module):
@@ -60,7 +63,8 @@ def layer_groups(model, kinds=nn.ModuleList):
     """Group the parameters of a network by its layers.
 
     Its layers are the entries of the list of modules that holds most parameters. What
-    comes before them is a group of its own, what comes after them goes with the last.
+    comes before them is a group of its own, and so is what all layers read, positions
+    for example; what comes after them goes with the last.
 
     Parameters
     ----------
@@ -75,7 +79,7 @@ def layer_groups(model, kinds=nn.ModuleList):
         Group of each parameter, by name.
     """
     names = [name for name, _ in model.named_parameters()]
-    chosen, layers = layer_list(model, kinds)
+    chosen, layers = _layer_list(model, kinds)
     if layers is None:
         return dict.fromkeys(names, 0)
     first = next(i for i, name in enumerate(names) if name.startswith(f"{chosen}."))
@@ -84,26 +88,13 @@ def layer_groups(model, kinds=nn.ModuleList):
         if name.startswith(f"{chosen}."):
             groups[name] = 1 + int(name[len(chosen) + 1 :].split(".")[0])
         else:
-            groups[name] = 0 if place < first else len(layers)
+            comes_first = place < first or any(part in name for part in _FOR_ALL)
+            groups[name] = 0 if comes_first else len(layers)
     return groups
 
 
-def layer_list(model, kinds=nn.ModuleList):
-    """Find the list of modules that holds most parameters.
-
-    Parameters
-    ----------
-    model : nn.Module
-        The network.
-    kinds : type or tuple of types, default=nn.ModuleList
-        What counts as a list.
-
-    Returns
-    -------
-    name : str or None
-        None if there is no list of several modules with parameters.
-    layers : nn.Module or None
-    """
+def _layer_list(model, kinds):
+    """Return name and modules of the list that holds most parameters, or None twice."""
     lists = {
         name: module
         for name, module in model.named_modules()

@@ -3,8 +3,6 @@
 import numpy as np
 from sklearn.model_selection import train_test_split
 
-from sktransfer.deep._phase import Rows
-
 __all__ = ["split_rows"]
 
 
@@ -44,8 +42,4 @@ def split_rows(rows, is_target, fraction, seed, *, by_class):
             f"rows: {error} Raise it, label more target rows, or leave it None."
         ) from error
     kept = np.setdiff1d(np.arange(len(rows.y)), held)
-    part = [
-        Rows(rows.X[index], rows.y[index], rows.weight[index])
-        for index in (kept, np.sort(held))
-    ]
-    return part[0], part[1]
+    return rows.take(kept), rows.take(np.sort(held))

@@ -34,14 +34,6 @@ class ImageEncoder(nn.Module):
         """Return what comes before the layers, and these in the order of use."""
         return grouped_blocks(self.model, layer_groups(self.model))
 
-    def groups_of(self, X):
-        """Return which rows go through the model together: all."""
-        return [slice(None)]
-
-    def state_length(self, X):
-        """Return None: all images have as many states."""
-        return None
-
 
 def image_pooling(model, sample):
     """Choose how an image model is pooled if nobody says.

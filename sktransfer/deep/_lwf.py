@@ -44,7 +44,7 @@ class _LWFTerm(Term):
     def forward(self, batch):
         """Return the weighted mean of the rows' divergences."""
         with torch.no_grad():
-            kept = self.kept_head(flat_features(self.backbone(batch.X)))
+            kept = self.kept_head(flat_features(batch.through(self.backbone)))
         head_type = next(self.source_head.parameters(), batch.features).dtype
         scores = self.source_head(batch.features.to(head_type))
         losses = distillation_losses(scores, kept, self.temperature)
@@ -123,7 +123,7 @@ class LWF(Regularizer):
 
     def _start(self, network, rows, device, has_source_head):
         self._check_backbone_learns(network)
-        features = source_features(network.backbone, rows.X[:2], device)
+        features = source_features(network, rows.take(slice(2)), device)
         head = source_head(
             "LWF", self.source_head, network, rows, features, has_source_head
         )

@@ -161,8 +161,9 @@ class Net(NeuralNet):
             loss = loss + share * self.penalty()
         if self.criterion_.term is not None:
             maps, features = map(_at_least_float32, self.network.kept)
-            rows = self.batch_[0]["X"].to(losses.device)
-            seen = Batch(rows, y_true, weight, maps, features, outputs)
+            rows = self.batch_[0].get("rows", self.batch_[0]["X"]).to(losses.device)
+            run = getattr(self.network, "run_again", None)
+            seen = Batch(rows, y_true, weight, maps, features, outputs, run)
             # In several processes, some rows only fill up the batch.
             share *= getattr(self, "share_", 1.0)
             loss = loss + share * self.criterion_.term(seen)

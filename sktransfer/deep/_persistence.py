@@ -209,6 +209,7 @@ def load_estimator(cls, path, backbone):
             f"The weights in {path} do not fit the network: {error}"
         ) from error
     _check_structure(network, head.get("structure"), path)
+    network.freeze(estimator.trainable)
     estimator.network_ = network.eval()
     return estimator
 

@@ -28,6 +28,16 @@ class Rows:
     weight: np.ndarray
     source: np.ndarray | None = None
 
+    @property
+    def given(self):
+        """The rows themselves, also where X is what a frozen part made of them."""
+        return self.X if self.source is None else self.source
+
+    def take(self, which):
+        """Return some of the rows."""
+        parts = self.X, self.y, self.weight, self.source
+        return Rows(*(part if part is None else part[which] for part in parts))
+
     def seen_as(self, features, *, keep):
         """Return the same rows as features, and besides what they come from."""
         return Rows(features, self.y, self.weight, self.X if keep else None)

@@ -1,6 +1,7 @@
 """What a fine-tuning regulariser is: settings that make a term of the loss."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,9 @@ class Batch:
         What the head gets.
     outputs : torch.Tensor of shape (n, n_outputs)
         Scores of the head.
+    run : callable or None
+        Maps a copy of the backbone to its outputs for these rows, without computing
+        again what is frozen in both.
     """
 
     X: torch.Tensor
@@ -36,6 +40,11 @@ class Batch:
     maps: torch.Tensor
     features: torch.Tensor
     outputs: torch.Tensor
+    run: Callable | None = None
+
+    def through(self, backbone):
+        """Return what a copy of the backbone gives for these rows."""
+        return backbone(self.X) if self.run is None else self.run(backbone)
 
 
 class Term(nn.Module):

@@ -13,22 +13,27 @@ __all__ = ["source_features", "source_head"]
 
 
 class _Features(nn.Module):
-    def __init__(self, backbone):
+    """What the head of a network gets, of rows or of what is kept of them, too."""
+
+    def __init__(self, network):
         super().__init__()
-        self.backbone = backbone
+        self.network = network
 
-    def forward(self, X):
-        return flat_features(self.backbone(X))
+    def forward(self, X, rows=None):
+        backbone = self.network.backbone
+        if rows is None:
+            return flat_features(backbone(X))
+        return flat_features(self.network.maps(backbone, X, rows))
 
 
-def source_features(backbone, X, device):
+def source_features(network, rows, device):
     """Return the features of rows, as a tensor on the device, without gradients.
 
     Parameters
     ----------
-    backbone : nn.Module
+    network : Network
         On the device; its mode is left as it is found.
-    X : ndarray of shape (n_samples, ...)
+    rows : Rows
         Rows.
     device : torch.device
         Where to compute.
@@ -37,16 +42,17 @@ def source_features(backbone, X, device):
     -------
     torch.Tensor of shape (n_samples, d)
     """
-    modes = [(module, module.training) for module in backbone.modules()]
+    modes = [(module, module.training) for module in network.modules()]
     batch_size = 64
     try:
         with explain_out_of_memory(batch_size, device):
             features = outputs_of(
-                _Features(backbone).eval(),
-                X,
+                _Features(network).eval(),
+                rows.X,
                 device,
                 mixed_precision=False,
                 batch_size=batch_size,
+                rows=rows.source,
             )
     finally:
         for module, training in modes:

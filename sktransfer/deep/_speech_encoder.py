@@ -66,15 +66,9 @@ class SpeechEncoder(nn.Module):
         lengths = self._lengths(X)
         return [torch.nonzero(lengths == n).flatten() for n in lengths.unique()]
 
-    def state_length(self, X):
-        """Return how many states a clip has at most: one for each frame."""
-        return self._n_frames(max(X.shape[1], self.shortest))
-
-    def skip_start(self):
-        """Leave the convolutions out: only the shape of what they give is needed."""
-        if hasattr(self.model, "feature_extractor"):
-            width = self.model.config.conv_dim[-1]
-            self.model.feature_extractor = _Silence(width, self._n_frames)
+    def longest_row(self, X):
+        """Return one clip that is not silent at the end."""
+        return torch.ones_like(X[:1])
 
     def _n_frames(self, lengths):
         for kernel, stride in self.convolutions:
@@ -95,18 +89,6 @@ class SpeechEncoder(nn.Module):
     def trainable_blocks(self):
         """Return the convolutions, and the layers in the order of use."""
         return grouped_blocks(self.model, layer_groups(self.model))
-
-
-class _Silence(nn.Module):
-    """Zeros in the place of what the convolutions give."""
-
-    def __init__(self, width, n_frames):
-        super().__init__()
-        self.width, self.n_frames = width, n_frames
-
-    def forward(self, X):
-        """Return zeros of shape (n, width, n_frames)."""
-        return X.new_zeros(len(X), self.width, self.n_frames(X.shape[1]))
 
 
 def _can_mask(config):

@@ -55,6 +55,6 @@ class TextEncoder(nn.Module):
         """Return which rows go through the model together: all."""
         return [slice(None)]
 
-    def state_length(self, ids):
-        """Return how many states a row has at most: one for each token."""
-        return ids.shape[1]
+    def longest_row(self, ids):
+        """Return one text without padding."""
+        return torch.full_like(ids[:1], 0 if self.pad_id else 1)

@@ -111,11 +111,3 @@ class _TimmNetwork(nn.Module):
         else:
             group_of = layer_groups(self.model, (nn.ModuleList, nn.Sequential))
         return grouped_blocks(self.model, group_of)
-
-    def groups_of(self, X):
-        """Return which rows go through the model together: all."""
-        return [slice(None)]
-
-    def state_length(self, X):
-        """Return None: all images have as many states."""
-        return None

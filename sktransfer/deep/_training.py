@@ -160,7 +160,7 @@ def train(
         )
         _fit(net, rows, moments, start)
     finally:
-        network.keeps, network.kept = False, None
+        network.keeps, network.kept, network.batch = False, None, None
         if term is not None:
             term.finish()
         if net is not None:

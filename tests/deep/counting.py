@@ -2,6 +2,8 @@
 
 from torch.nn.modules.module import register_module_forward_pre_hook
 
+from sktransfer.deep._missing import Missing
+
 __all__ = ["CountsRows"]
 
 _rows = {}
@@ -24,8 +26,10 @@ class CountsRows(type):
 
 
 def _count(module, args):
-    if isinstance(type(module), CountsRows):
-        type(module).n_rows += len(args[0])
+    if not isinstance(type(module), CountsRows):
+        return
+    is_skipped = "forward" in vars(module) or isinstance(args[0], Missing)
+    type(module).n_rows += 0 if is_skipped else len(args[0])
 
 
 register_module_forward_pre_hook(_count)

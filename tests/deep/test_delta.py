@@ -13,13 +13,21 @@ from sktransfer.deep import DELTA
 from sktransfer.deep._channel_attention import (
     channel_attention,
     channel_axis_of,
-    loss_increases,
+)
+from sktransfer.deep._channel_attention import (
+    loss_increases as increases_of,
 )
 from sktransfer.deep._delta import map_distances
 from sktransfer.deep._feature_maps import FeatureMaps, learning_layers
 from sktransfer.deep._frozen_copy import frozen_copy
 from sktransfer.deep._linear_probe import linear_probe, row_losses
 from tests.deep.plain_loop import batch_of, images, network_of, rows_of, train_plainly
+
+
+def loss_increases(source, names, X, y, weight, **params):
+    return increases_of(
+        source, names, lambda rows: source(X[rows]), y, weight, **params
+    )
 
 
 def start(network, regularizer, y=None):

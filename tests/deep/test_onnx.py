@@ -19,7 +19,7 @@ from sktransfer.deep._adapters import adapter_parameters, add_adapters
 from sktransfer.deep._backbones import Network
 from sktransfer.deep._device import seeded
 from sktransfer.deep._onnx import Predictions, export_onnx
-from tests.deep.test_layer_cut import KINDS
+from tests.deep.test_inner_cut import KINDS
 
 CPU = torch.device("cpu")
 COLORS = np.array(["blau", "grün", "rot"])

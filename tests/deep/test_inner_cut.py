@@ -1,4 +1,4 @@
-"""A backbone of transformers is cut before the first of its layers that learns."""
+"""A backbone is cut before what learns in it, whatever its forward pass does."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from transformers.models.bert.modeling_bert import BertLayer
 from sktransfer.deep import FineTunedClassifier
 from sktransfer.deep._backbones import build_network
 from sktransfer.deep._image_encoder import ImageEncoder
-from sktransfer.deep._layer_cut import cut_layers
+from sktransfer.deep._inner_cut import cut_inside
 from sktransfer.deep._speech_encoder import SpeechEncoder
 from sktransfer.deep._text_encoder import TextEncoder
 from sktransfer.deep._timm_backbone import _TimmNetwork
@@ -100,27 +100,29 @@ KINDS = {
 }
 
 
+def assert_agree(network, cut, rows):
+    network.eval()
+    with torch.no_grad():
+        alone = [cut.frozen(rows[i : i + 1]) for i in range(len(rows))]
+        found, expected = cut.live(torch.cat(alone), rows), network(rows)
+    assert_allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+
+
 def cut_of(backbone, trainable, rows):
     rows = torch.from_numpy(rows)
     network = build_network(backbone, "linear", 3, rows[:2])
     network.freeze(trainable)
-    return network, cut_layers(network.train(), rows[:2])
+    return network, cut_inside(network.train(), rows[:2])
 
 
 @pytest.mark.parametrize("trainable", [1, 3])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_halves_are_the_whole(kind, trainable):
     make, rows = KINDS[kind]
-    X = rows(12)
-    network, cut = cut_of(make(), trainable, X)
-    network.eval(), cut.live.eval()
-    with torch.no_grad():
-        states = torch.cat(
-            [cut.frozen(torch.from_numpy(X[i : i + 1])) for i in range(12)]
-        )
-        for part in (slice(0, 12), slice(3, 5), slice(7, 8)):
-            given = torch.from_numpy(X[part])
-            assert_allclose(cut.live(states[part], given), network(given), atol=2e-5)
+    X = torch.from_numpy(rows(12))
+    network, cut = cut_of(make(), trainable, X.numpy())
+    for part in (slice(0, 12), slice(3, 5), slice(7, 8)):
+        assert_agree(network, cut, X[part])
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -184,7 +186,7 @@ def test_dropout_of_what_learns_stays():
 
 @pytest.mark.parametrize(
     "trainable",
-    ["all", 4, ["*embeddings*", "*layer.3*"], ["*layer.0.*"], ["*LayerNorm*"]],
+    ["all", 4, 5, ["*embeddings*", "*layer.3*"], ["*layer.0.*"], ["*LayerNorm*"]],
 )
 def test_no_cut_where_something_learns_before_the_layers_end(trainable):
     assert cut_of(text(), trainable, sentences(4))[1] is None
@@ -213,46 +215,41 @@ class LooksBack(nn.Module):
         last = self.layers[2](self.layers[1](first))
         return (last + first if self.late else last)[:, 0]
 
-    def groups_of(self, X):
-        return [slice(None)]
 
-    def state_length(self, X):
-        return None
-
-
-def test_layers_that_are_no_chain_are_not_cut():
+@pytest.mark.parametrize("late", [True, False])
+def test_layers_that_are_no_chain(late):
     X = np.random.RandomState(0).normal(size=(6, 4)).astype(np.float32)
-    assert cut_of(LooksBack(), ["layers.2.*"], X)[1] is None
-    network, cut = cut_of(LooksBack(late=False), ["layers.2.*"], X)
-    rows = torch.from_numpy(X)
-    assert_allclose(
-        cut.live(cut.frozen(rows), rows).detach(), network(rows).detach(), atol=1e-6
-    )
+    network, cut = cut_of(LooksBack(late=late), ["layers.2.*"], X)
+    layers = [("layers.0", 0), ("layers.1", 0)]
+    assert cut.frozen.plan.calls == tuple(layers)
+    assert cut.frozen.plan.kept == tuple(layers if late else layers[1:])
+    assert_agree(network, cut, torch.from_numpy(X))
 
 
 @pytest.mark.parametrize(
-    ("name", "settings", "trainable", "is_cut"),
+    ("name", "settings", "trainable", "kept"),
     [
-        ("convnext_atto", {}, ["model.stages.3.*"], True),
-        ("convnext_atto", {}, 1, True),
-        ("swin_tiny_patch4_window7_224", {"img_size": 64, "window_size": 2}, 1, True),
-        ("resnet18", {}, ["model.layer4.1.*"], True),
-        ("resnet18", {}, 1, False),
-        ("mobilenetv3_small_050", {}, ["model.blocks.5.*"], True),
+        ("convnext_atto", {}, ["model.stages.3.*"], ["model.stages.2"]),
+        ("convnext_atto", {}, 1, ["model.stages.2"]),
+        ("swin_tiny_patch4_window7_224", {"img_size": 64, "window_size": 2}, 1, None),
+        ("resnet18", {}, ["model.layer4.1.*"], ["model.layer4.0"]),
+        ("resnet18", {}, 1, ["model.layer3"]),
+        ("mobilenetv3_small_050", {}, ["model.blocks.5.*"], ["model.blocks.4"]),
+        # Each layer sees the outputs of all those before it.
+        ("densenet121", {}, ["model.features.denseblock4.denselayer16.*"], None),
+        # Convolutions of which some learn: the other halves are kept.
+        ("resnet18", {}, ["model.layer4.0.conv2.*"], None),
     ],
 )
-def test_networks_whose_states_change_their_shape(name, settings, trainable, is_cut):
+def test_networks_of_timm(name, settings, trainable, kept):
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         backbone = timm.create_model(name, num_classes=0, **settings).eval()
     X = pictures(64)(4)
     network, cut = cut_of(_TimmNetwork(backbone), trainable, X)
-    assert (cut is not None) == is_cut
-    if is_cut:
-        rows = torch.from_numpy(X)
-        found = cut.live.eval()(cut.frozen(rows), rows).detach()
-        expected = network.eval()(rows).detach()
-        assert_allclose(found, expected, atol=1e-4 * float(expected.abs().max()))
+    if kept is not None:
+        assert [name for name, _ in cut.frozen.plan.kept] == kept
+    assert_agree(network, cut, torch.from_numpy(X))
 
 
 @pytest.mark.parametrize("kind", ["ConvNext", "Swin", "ResNet"])
@@ -266,36 +263,45 @@ def test_maps_of_transformers(kind):
     }
     backbone = ImageEncoder(model(kind, **sizes[kind]), "mean")
     X = pictures(32)(4)
-    network, cut = cut_of(backbone, 1, X)
-    rows = torch.from_numpy(X)
-    if cut is not None:
-        found = cut.live.eval()(cut.frozen(rows), rows).detach()
-        assert_allclose(found, network.eval()(rows).detach(), atol=1e-4)
-    assert kind == "Swin" or cut is not None
+    assert_agree(*cut_of(backbone, 1, X), torch.from_numpy(X))
 
 
-def test_position_bias_of_the_first_layer_forbids_the_cut():
-    made = model("T5", d_model=16, d_kv=8, d_ff=24, num_layers=3, num_heads=2,
-                 vocab_size=40).encoder  # fmt: skip
-    assert cut_of(TextEncoder(made, 0, "mean"), ["*block.2*"], sentences(4))[1] is None
+TEXTS = {
+    # The first layer makes a bias of positions that all layers take.
+    "T5": {"d_model": 16, "d_kv": 8, "d_ff": 24, "num_layers": 3, "num_heads": 2},
+    "DebertaV2": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]}
+    | {"position_buckets": 4, "type_vocab_size": 0, "max_position_embeddings": 32},
+    "Deberta": {"relative_attention": True, "pos_att_type": ["p2c", "c2p"]},
+    "DistilBert": {"dim": 16, "n_layers": 3, "n_heads": 2, "hidden_dim": 24},
+    # The layers share their weights: none is frozen while one learns.
+    "Electra": {"embedding_size": 8},
+    "ModernBert": {"pad_token_id": 0, "bos_token_id": 1, "cls_token_id": 1}
+    | {"eos_token_id": 2, "sep_token_id": 2, "attn_implementation": "sdpa"},
+    "Llama": {"pad_token_id": 0, "use_cache": False},
+}
 
 
-def test_a_first_layer_that_is_left_out_is_an_error():
+@pytest.mark.parametrize("kind", TEXTS)
+def test_texts_of_transformers(kind):
+    sizes = {} if "n_layers" in TEXTS[kind] or kind == "T5" else LAYERS
+    made = model(kind, **{**sizes, "vocab_size": 40, **TEXTS[kind]})
+    backbone = TextEncoder(made.encoder if kind == "T5" else made, 0, "mean")
+    X = sentences(6)
+    assert_agree(*cut_of(backbone, 1, X), torch.from_numpy(X))
+
+
+def test_layers_left_out_at_random_are_not_kept():
     backbone = speech("layer")
-    backbone.model.encoder.config.layerdrop = 1.0
+    backbone.model.encoder.config.layerdrop = 0.5
     _, cut = cut_of(backbone, 1, clips(4))
-    X = torch.from_numpy(clips(4))
-    states = cut.frozen(X)
-    cut.live.train()
-    with pytest.raises(RuntimeError, match="was left out"):
-        cut.live(states, X)
+    assert not any("layers" in name for name, _ in cut.frozen.plan.calls)
 
 
 def test_other_rows_have_other_states():
     network, cut = cut_of(text(), 1, sentences(4))
     X = torch.from_numpy(sentences(6))
-    assert cut.frozen(X).shape == (6, 9, 16)  # filled up, whatever the batch
-    assert cut.frozen(X[:1]).shape == (1, 9, 16)
+    assert cut.frozen(X).shape == (6, 9 * 16)  # filled up, whatever the batch
+    assert cut.frozen(X[:1]).shape == (1, 9 * 16)
     assert not any(p.requires_grad for p in cut.frozen.parameters())
     known = {id(p) for p in network.parameters()}
     assert {id(p) for p in cut.live.parameters()} <= known
