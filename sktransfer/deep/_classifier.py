@@ -36,10 +36,9 @@ class FineTunedClassifier(ClassPredictions, ClassifierMixin, BaseFineTuned):
 
     Cost: epochs times rows times two or three forward passes. What lies below the first
     trainable block is computed once for each row and kept, up to one GiB, so that
-    epochs, folds and candidates of a search share it: with trainable="head", in a
-    `torch.nn.Sequential`, in most transformers by name. With few labelled target rows,
-    freeze more (`trainable`) or pull harder (`l2_sp`); with very many, training on the
-    target alone is as good.
+    epochs, folds and candidates of a search share it, unless there is an `augment`.
+    With few labelled target rows, freeze more (`trainable`) or pull harder (`l2_sp`);
+    with very many, training on the target alone is as good.
 
     Parameters
     ----------

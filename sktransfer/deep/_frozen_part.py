@@ -72,8 +72,8 @@ def cut_network(network):
 
     A backbone of which all is frozen is cut before its head. One that is a
     `torch.nn.Sequential`, or nothing but a wrapper of one, is cut before the first
-    part that learns: what comes after a part sees nothing but its output. Other
-    backbones are not cut inside, for nothing says in which order their parts are used.
+    part that learns: what comes after a part sees nothing but its output. This needs no
+    trial, and the rows themselves are not needed any more; for others see `cut_inside`.
 
     Parameters
     ----------

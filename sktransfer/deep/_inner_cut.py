@@ -1,5 +1,7 @@
 """A backbone cut inside: its frozen parts are computed once, and then skipped."""
 
+from weakref import WeakKeyDictionary
+
 import torch
 from torch import nn
 
@@ -14,6 +16,8 @@ __all__ = ["cut_inside"]
 
 # Batches of other sizes are summed in another order.
 _CLOSE = 1e-4
+# The plan of each network, what it rests on, and whether it was tried in training.
+_tried = WeakKeyDictionary()
 
 
 class _AllSeen(Exception):
@@ -181,27 +185,52 @@ def cut_inside(network, sample):
     """
     if not network.frozen:
         return None
+    state = _state_of(network, sample)
+    known, plan, in_training = _tried.get(network, (None, None, False))
     try:
-        twin = unreplaced_copy(network.backbone).eval()
-        for plan in make_plan(network, twin, sample):
-            live = _Live(network, plan)
-            frozen = _Frozen(unreplaced_copy(twin), plan).eval()
-            _drop_what_learns(frozen.backbone, {name for name, _ in plan.calls})
-            if _agree(frozen, live, twin, sample):
-                return Cut(frozen, live)
+        if known != state or network.training > in_training:
+            _tried[network] = state, None, network.training
+            plan = _tried_plan(network, sample)
+            _tried[network] = state, plan, network.training
+        return None if plan is None else _halves(network, plan)
     except NotCut:
-        pass
-    return None
+        return None
 
 
-def _agree(frozen, live, twin, sample):
+def _state_of(network, sample):
+    """Return what a plan rests on; weights may change."""
+    parts = [
+        (id(part), type(part), *part._forward_hooks, *part._forward_pre_hooks)
+        for part in network.backbone.modules()
+    ]
+    learns = [p.requires_grad for p in network.backbone.parameters()]
+    frozen = [id(part) for part in network.frozen]
+    return parts, learns, frozen, sample.shape[1:], sample.dtype
+
+
+def _tried_plan(network, sample):
+    twin = unreplaced_copy(network.backbone).eval()
+    for plan in make_plan(network, twin, sample):
+        cut = _halves(network, plan)
+        if _agree(cut, twin, sample):
+            return plan
+    raise NotCut
+
+
+def _halves(network, plan):
+    backbone = unreplaced_copy(network.backbone)
+    _drop_what_learns(backbone, {name for name, _ in plan.calls})
+    return Cut(_Frozen(backbone, plan).eval(), _Live(network, plan))
+
+
+def _agree(cut, twin, sample):
     with torch.no_grad():
         whole = twin(sample)
         try:
-            alone = torch.cat([frozen(sample[i : i + 1]) for i in range(len(sample))])
+            alone = [cut.frozen(sample[i : i + 1]) for i in range(len(sample))]
         except AttributeError as error:  # something looks at a part that learns
             raise NotCut from error
-        halves = live.maps(twin, alone, sample)
+        halves = cut.live.maps(twin, torch.cat(alone), sample)
     scale = float(whole.abs().max())
     return torch.allclose(halves, whole, rtol=_CLOSE, atol=_CLOSE * scale)
 

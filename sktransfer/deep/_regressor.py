@@ -23,9 +23,11 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
     kind of shift there is; the values are of the same kind in both domains. Reads the
     labels of the source, and those of the target, without which nothing adapts.
 
-    Cost: epochs times rows times two or three forward passes. With few labelled target
-    rows, freeze more (`trainable`) or pull harder (`l2_sp`); with very many, training
-    on the target alone is as good.
+    Cost: epochs times rows times two or three forward passes. What lies below the first
+    trainable block is computed once for each row and kept, up to one GiB, so that
+    epochs, folds and candidates of a search share it, unless there is an `augment`.
+    With few labelled target rows, freeze more (`trainable`) or pull harder (`l2_sp`);
+    with very many, training on the target alone is as good.
 
     Parameters
     ----------

@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 from torch.nn import functional
 
-from sktransfer.deep import FineTunedClassifier
+from sktransfer.deep import FineTunedClassifier, _inner_cut
 from sktransfer.deep._backbones import build_network
 from sktransfer.deep._inner_cut import cut_inside
 from sktransfer.deep._missing import NeedsValues
@@ -253,6 +253,25 @@ def test_each_row_is_computed_once_for_epochs_and_candidates():
         clf = FineTunedClassifier(LooksBack(), trainable=["third.*"], lr=lr)
         clf.fit(X, y).predict(X)
     assert Counted.n_rows < 60 + 6 * 12  # and a few on trial
+
+
+def test_trial_once_for_fit_and_predictions(monkeypatch):
+    tried = []
+    trial = _inner_cut._tried_plan
+
+    def count(*args):
+        tried.append(args)
+        return trial(*args)
+
+    monkeypatch.setattr(_inner_cut, "_tried_plan", count)
+    X, y = rows(30).numpy(), np.arange(30) % 3
+    clf = FineTunedClassifier(LooksBack(), trainable=["third.*"], max_epochs=1)
+    clf.fit(X, y).predict(X)
+    clf.predict(X + 1)
+    assert len(tried) == 1
+    clf.network_.backbone.second.register_forward_hook(lambda *args: None)
+    clf.predict(X)  # now somebody looks at it
+    assert len(tried) == 2
 
 
 def test_other_threads_see_the_whole_network():
