@@ -6,6 +6,7 @@ from sklearn.utils import check_random_state
 from sktransfer._validation import check_integer, check_number
 from sktransfer.instance._kernel_density import fit_density_ratio
 from sktransfer.instance._ratio_weighter import BaseRatioWeighter
+from sktransfer.instance._smallest_sample import smallest_sample
 
 __all__ = ["DensityWeighter"]
 
@@ -78,8 +79,9 @@ class DensityWeighter(BaseRatioWeighter):
     :math:`\varphi` the normal density. A source row of fit is a centre of its own
     density too, as it is one of `weigh`: without its own kernel a row far from all
     others would seem to lie where there is no source, and outweigh them. Only "cv"
-    leaves rows out, to choose the width. A domain whose rows are all equal takes the
-    standard deviations of the other.
+    leaves rows out, to choose the width. Where all rows of a domain are given k times
+    they count once. A domain whose rows are all equal takes the standard deviations of
+    the other.
 
     References
     ----------
@@ -118,8 +120,8 @@ class DensityWeighter(BaseRatioWeighter):
         check_number("bandwidth", self.bandwidth, low=0, low_open=True, also=rules)
         check_integer("max_centers", self.max_centers, low=1)
         ratio = fit_density_ratio(
-            X_source.astype(np.float64, copy=False),
-            X_target.astype(np.float64, copy=False),
+            smallest_sample(X_source)[0].astype(np.float64, copy=False),
+            smallest_sample(X_target)[0].astype(np.float64, copy=False),
             self.bandwidth,
             self.max_centers,
             check_random_state(self.random_state),

@@ -46,9 +46,13 @@ class _Member:
 
 @dataclass(frozen=True)
 class ClassifierRatio:
-    """Log ratio of target to source: the mean of the members' log ratios."""
+    """Log ratio of target to source: the mean of the members' log ratios.
+
+    `n_rows` are the numbers of source and target rows that were told apart.
+    """
 
     members: tuple
+    n_rows: tuple
     auc: float
 
     def __call__(self, X):
@@ -141,8 +145,10 @@ def cross_fit(X, is_target, folds, estimator, calibration=None):
         are never held out, by all members.
     """
     numbers = np.unique(folds[folds >= 0])
+    n_rows = (int((~is_target).sum()), int(is_target.sum()))
     if not len(numbers):
-        ratio = ClassifierRatio((_fit_member(estimator, X, is_target, calibration),), 0)
+        member = _fit_member(estimator, X, is_target, calibration)
+        ratio = ClassifierRatio((member,), n_rows, 0.0)
         values = ratio(X)
         return replace(ratio, auc=_auc(values, is_target)), values
     members, scores = [], np.empty(len(folds))
@@ -157,7 +163,7 @@ def cross_fit(X, is_target, folds, estimator, calibration=None):
         calibrator = _calibrator(calibration, scores[others], is_target[others])
         members[k] = replace(members[k], calibrator=calibrator)
         values[held_out] = members[k].ratio_of(scores[held_out])
-    ratio = ClassifierRatio(tuple(members), 0.0)
+    ratio = ClassifierRatio(tuple(members), n_rows, 0.0)
     if np.any(folds < 0):
         values[folds < 0] = ratio(X[folds < 0])
     return replace(ratio, auc=_auc(values, is_target)), values

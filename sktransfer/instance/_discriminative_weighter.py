@@ -13,6 +13,7 @@ from sktransfer._validation import check_choice, check_integer
 from sktransfer.instance._discrimination import cross_fit, domain_folds
 from sktransfer.instance._ratio_weighter import BaseRatioWeighter
 from sktransfer.instance._row_groups import row_groups
+from sktransfer.instance._smallest_sample import smallest_sample
 
 __all__ = ["DiscriminativeWeighter"]
 
@@ -95,8 +96,9 @@ class DiscriminativeWeighter(BaseRatioWeighter):
     The odds are read in logarithms: from `decision_function` where that is the log
     odds, from `predict_log_proba` where that is more than a logarithm of the
     probabilities, else from `predict_proba`, within 1 / (n + 2) of zero and one. New
-    rows get the mean of the log ratios of all folds' classifiers. A domain whose rows
-    are all equal is never held out.
+    rows get the mean of the log ratios of all folds' classifiers. Where all rows of a
+    domain are given k times they count once, whatever the classifier. A domain whose
+    rows are all equal is never held out.
 
     References
     ----------
@@ -161,8 +163,9 @@ class DiscriminativeWeighter(BaseRatioWeighter):
     def _fit_ratio(self, X_source, X_target):
         self._check_params()
         rng = check_random_state(self.random_state)
-        X = join_rows(X_source, X_target)
-        is_target = np.arange(X.shape[0]) >= X_source.shape[0]
+        source, place = smallest_sample(X_source)
+        X = join_rows(source, smallest_sample(X_target)[0])
+        is_target = np.arange(X.shape[0]) >= source.shape[0]
         groups = row_groups(X)[0]
         # In the order of the content: some classifiers look at the order of the rows.
         order = np.lexsort((is_target, groups))
@@ -178,13 +181,13 @@ class DiscriminativeWeighter(BaseRatioWeighter):
         )
         by_row = np.empty(len(order))
         by_row[order] = values
-        return ratio, by_row[~is_target]
+        return ratio, by_row[~is_target][place]
 
     def _apart(self, X, domains):
         """Tell whether held-out rows of a domain are told from the target's."""
-        counts = np.unique(domains.domain, return_counts=True)[1]
+        fewest = min(min(ratio.n_rows) for ratio in self.ratios_)
         # Of few rows, or of its own training rows, any classifier may be certain.
-        if self.cv is not None and counts.min() >= _FEWEST_ROWS:
+        if self.cv is not None and fewest >= _FEWEST_ROWS:
             return np.max(self.auc_) >= _CERTAIN or super()._apart(X, domains)
         return super()._apart(X, domains)
 

@@ -5,6 +5,7 @@ import numpy as np
 from sktransfer._validation import check_choice, check_number
 from sktransfer.instance._gaussian_ratio import fit_gaussian_ratio
 from sktransfer.instance._ratio_weighter import BaseRatioWeighter
+from sktransfer.instance._smallest_sample import smallest_sample
 
 __all__ = ["GaussianWeighter"]
 
@@ -74,8 +75,9 @@ class GaussianWeighter(BaseRatioWeighter):
 
     Columns are first divided by their standard deviation over both domains, so that
     their units do not matter. A covariance S becomes
-    :math:`(1 - \lambda) S + \lambda \frac{\mathrm{tr} S}{p} I` [2]_. A domain whose
-    rows are all equal takes the covariance of the other.
+    :math:`(1 - \lambda) S + \lambda \frac{\mathrm{tr} S}{p} I` [2]_. Where all rows
+    of a domain are given k times they count once. A domain whose rows are all equal
+    takes the covariance of the other.
 
     References
     ----------
@@ -111,8 +113,8 @@ class GaussianWeighter(BaseRatioWeighter):
             "regularization", self.regularization, low=0, high=1, also=("auto",)
         )
         ratio = fit_gaussian_ratio(
-            X_source.astype(np.float64, copy=False),
-            X_target.astype(np.float64, copy=False),
+            smallest_sample(X_source)[0].astype(np.float64, copy=False),
+            smallest_sample(X_target)[0].astype(np.float64, copy=False),
             self.covariance,
             self.regularization,
         )

@@ -5,6 +5,7 @@ import numpy as np
 from sktransfer._validation import check_integer, check_number
 from sktransfer.instance._neighbor_counts import CellValues, neighbor_counts
 from sktransfer.instance._ratio_weighter import BaseRatioWeighter
+from sktransfer.instance._smallest_sample import smallest_sample
 
 __all__ = ["NearestNeighborWeighter"]
 
@@ -72,8 +73,9 @@ class NearestNeighborWeighter(BaseRatioWeighter):
     with :math:`\lambda` the smoothing. With k growing more slowly than the rows, and
     without smoothing, it tends to the ratio of the densities [2]_. Equal source rows
     share the votes that fall on them. Of different source rows at the same distance
-    the content decides which comes first, never the order of the rows. A new row is
-    weighed like the source row nearest to it.
+    the content decides which comes first, never the order of the rows. Where all rows
+    of a domain are given k times they count once. A new row is weighed like the source
+    row nearest to it.
 
     References
     ----------
@@ -103,10 +105,12 @@ class NearestNeighborWeighter(BaseRatioWeighter):
     def _fit_ratio(self, X_source, X_target):
         check_integer("n_neighbors", self.n_neighbors, low=1)
         check_number("smoothing", self.smoothing, low=0)
-        points, point_of, counts = neighbor_counts(X_source, X_target, self.n_neighbors)
+        source, place = smallest_sample(X_source)
+        target, _ = smallest_sample(X_target)
+        points, point_of, counts = neighbor_counts(source, target, self.n_neighbors)
         with np.errstate(divide="ignore"):
             values = np.log(self.smoothing + counts)
-        return CellValues(points, values), values[point_of]
+        return CellValues(points, values), values[point_of][place]
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -1,4 +1,5 @@
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from sklearn.preprocessing import (
 from sklearn.svm import LinearSVC
 
 from sktransfer import DiscriminativeWeighter
+from sktransfer.exceptions import WeightCollapseWarning
 from sktransfer.instance._discrimination import domain_folds
 from sktransfer.instance._row_groups import row_groups
 from tests.instance.known_ratios import KNOWN, agreement, draw_known, mean_error
@@ -144,6 +146,18 @@ def test_bounded_odds_of_a_forest():
     forest = RandomForestClassifier(20, random_state=0)
     logs = fit(X, domain, forest, cv=2).ratios_[0](X)
     assert np.abs(logs).max() <= logit(1 - 1 / 202) + 0.1
+
+
+def test_certainty_needs_rows_and_not_copies():
+    # Side by side without a gap: the classifier is certain of ten target rows only.
+    X = np.r_[np.linspace(0, 1, 50), np.linspace(1.1, 3, 20)][:, None]
+    domain, collapse = np.repeat([1, -1], [50, 20]), WeightCollapseWarning
+    with pytest.warns(collapse, match="do not overlap"):
+        assert fit(X, domain).auc_[0] > 0.999
+    few = np.r_[np.arange(50), np.tile(np.arange(50, 59), 4)]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", ".*do not overlap.*", collapse)
+        assert fit(X[few], domain[few]).auc_[0] > 0.999
 
 
 def test_auc():

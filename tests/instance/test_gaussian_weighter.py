@@ -128,11 +128,13 @@ def test_weights_for_any_rows(seed, p, n_source, n_target, covariance, repeat):
 
 def test_a_doubled_target_changes_nothing():
     X, domain = draw()
-    for covariance in ("full", "diag"):
-        params = {"covariance": covariance, "regularization": 0.1}
-        once = fit(X, domain, **params).sample_weight_
-        twice = fit(np.r_[X, X[80:]], np.r_[domain, domain[80:]], **params)
-        assert_allclose(twice.sample_weight_[:140], once, rtol=1e-9)
+    for covariance in ("full", "diag", "shared"):
+        for regularization in ("auto", 0.1):
+            params = {"covariance": covariance, "regularization": regularization}
+            once = fit(X, domain, **params)
+            twice = fit(np.r_[X, X[80:]], np.r_[domain, domain[80:]], **params)
+            assert_allclose(twice.sample_weight_[:140], once.sample_weight_, rtol=1e-9)
+            assert_allclose(twice.shrinkage_, once.shrinkage_, rtol=1e-9)
 
 
 @pytest.mark.filterwarnings("default::sktransfer.exceptions.WeightCollapseWarning")
