@@ -6,14 +6,13 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from sktransfer._validation import check_choice, check_integer, check_number
-from sktransfer.base import BaseWeighter
 from sktransfer.instance._discrepancy_program import least_discrepancy
-from sktransfer.instance._shaped_weights import check_shape, shaped_weights
+from sktransfer.instance._matching_base import BaseMatchingWeighter, by_source_domain
 
 __all__ = ["DiscrepancyWeighter"]
 
 
-class DiscrepancyWeighter(BaseWeighter):
+class DiscrepancyWeighter(BaseMatchingWeighter):
     r"""Weigh source rows so that no two linear models differ more in one domain.
 
     The discrepancy is the largest difference, between the domains, of the mean squared
@@ -24,8 +23,9 @@ class DiscrepancyWeighter(BaseWeighter):
 
     Assumes covariate shift, and squared loss with linear models: use it under `Ridge`
     and its like. The weights are no density ratio: under a flexible model they mean
-    little. The target lies where there are source rows. Several source domains count as
-    one. Reads no labels.
+    little. The target lies where there are source rows. Several source domains are
+    weighted to it one by one, each to mean one; to take them as one, give them one
+    number. Reads no labels.
 
     Cost: ``O(n_source p^4 / 4 + p^6)`` a step, of which there are some twenty, or
     ``O(n_source^3)`` where there are fewer rows than second moments, in
@@ -59,20 +59,23 @@ class DiscrepancyWeighter(BaseWeighter):
     ----------
     sample_weight_ : ndarray of shape (n_samples,)
         One weight for each row of fit: of mean one on source rows, one on target rows.
-    discrepancy_ : float
-        Spectral norm of the difference of second moments, with the weights.
-    discrepancy_before_ : float
+    discrepancy_ : float or ndarray of shape (n_source_domains,)
+        Spectral norm of the difference of second moments, with the weights; here and
+        below, with several source domains a value for each.
+    discrepancy_before_ : float or ndarray of shape (n_source_domains,)
         The same with equal weights.
-    discrepancy_bound_ : float
+    discrepancy_bound_ : float or ndarray of shape (n_source_domains,)
         No weights have a discrepancy below this.
-    gap_ : float
+    gap_ : float or ndarray of shape (n_source_domains,)
         How far the objective is at most above its minimum.
     effective_sample_size_ : float
         Number of equally weighted source rows with as much information.
-    n_iter_ : int
+    n_iter_ : int or ndarray of shape (n_source_domains,)
         Number of steps.
-    converged_ : bool
+    converged_ : bool or ndarray of shape (n_source_domains,)
         Whether the gap is below `tol`.
+    source_domains_ : ndarray of shape (n_source_domains,)
+        Numbers of the source domains.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -140,10 +143,9 @@ class DiscrepancyWeighter(BaseWeighter):
         self.tol = tol
         self.max_iter = max_iter
 
-    def _weights(self, X_source, y_source, X_target, y_target):
+    def _match(self, X_source, X_target):
         check_choice("fit_intercept", self.fit_intercept, (True, False))
         check_number("regularization", self.regularization, low=0)
-        check_shape(self.clip, self.flatten)
         check_number("tol", self.tol, low=0, low_open=True)
         check_integer("max_iter", self.max_iter, low=1)
         result = least_discrepancy(
@@ -153,9 +155,6 @@ class DiscrepancyWeighter(BaseWeighter):
             tol=self.tol,
             max_iter=self.max_iter,
         )
-        self.discrepancy_before_, self.discrepancy_ = result.before, result.after
-        self.discrepancy_bound_, self.gap_ = result.bound, result.gap
-        self.n_iter_, self.converged_ = result.n_iter, result.converged
         if not result.converged:
             warnings.warn(
                 f"DiscrepancyWeighter stopped after {result.n_iter} steps: the "
@@ -165,7 +164,15 @@ class DiscrepancyWeighter(BaseWeighter):
                 ConvergenceWarning,
                 stacklevel=4,
             )
-        return shaped_weights(result.weights, self.clip, self.flatten)
+        return result
+
+    def _keep(self, matches, weights):
+        self.discrepancy_before_ = by_source_domain([m.before for m in matches])
+        self.discrepancy_ = by_source_domain([m.after for m in matches])
+        self.discrepancy_bound_ = by_source_domain([m.bound for m in matches])
+        self.gap_ = by_source_domain([m.gap for m in matches])
+        self.n_iter_ = by_source_domain([m.n_iter for m in matches])
+        self.converged_ = by_source_domain([m.converged for m in matches])
 
     def _design(self, X):
         X = X.astype(np.float64, copy=False)

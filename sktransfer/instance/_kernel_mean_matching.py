@@ -1,112 +1,24 @@
 import warnings
-from dataclasses import replace
-from functools import partial
 
 import numpy as np
-from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.preprocessing import normalize
 from sklearn.utils import check_random_state
 
+from sktransfer._joined_rows import join_rows
 from sktransfer._kernels import (
     Kernel,
     check_kernel,
     content_subsample,
-    kernel_blocks,
-    kernel_matrix,
-    kernel_mean,
-    nystroem_map,
     resolve_gamma,
 )
-from sktransfer._solvers import EXACT_ROWS, solve_by_columns, solve_dense
 from sktransfer._validation import check_choice, check_integer, check_number
-from sktransfer.base import BaseWeighter
-from sktransfer.instance._shaped_weights import check_shape, shaped_weights
+from sktransfer.instance._matching_base import BaseMatchingWeighter, by_source_domain
+from sktransfer.instance._mean_matching import match_means
 
 __all__ = ["KernelMeanMatchingWeighter"]
 
-_FULL_RANK = ("rbf", "laplacian")
-_RIDGE = 1e-5
 
-
-class _ExactGram:
-    """The source rows' Gram matrix, made only as far as it is asked for."""
-
-    def __init__(self, X, kernel):
-        self.X, self.kernel, self.n = X, kernel, X.shape[0]
-
-    @property
-    def trace(self):
-        return float(sum(np.trace(b) for b in self._diagonal_blocks()))
-
-    def _diagonal_blocks(self, step=256):
-        for start in range(0, self.n, step):
-            yield kernel_matrix(self.X[start : start + step], **self.kernel.params)
-
-    def block(self, rows):
-        return kernel_matrix(self.X[rows], **self.kernel.params)
-
-    def columns(self, rows, values):
-        out = np.empty(self.n)
-        for part, block in kernel_blocks(self.X, self.X[rows], **self.kernel.params):
-            out[part] = block @ values
-        return out
-
-    def product(self):
-        return partial(np.matmul, kernel_matrix(self.X, **self.kernel.params))
-
-    def mean(self):
-        return float(kernel_mean(self.X, self.X, **self.kernel.params).mean())
-
-
-class _FeatureGram:
-    """The Gram matrix F F' of given features."""
-
-    def __init__(self, F):
-        self.F, self.n = F, F.shape[0]
-
-    @property
-    def trace(self):
-        if sparse.issparse(self.F):
-            return float(self.F.multiply(self.F).sum())
-        return float(np.einsum("ij,ij->", self.F, self.F))
-
-    def block(self, rows):
-        return self.F[rows] @ self.F[rows].T
-
-    def columns(self, rows, values):
-        return self.F @ (self.F[rows].T @ values)
-
-    def product(self):
-        return lambda v: self.F @ (self.F.T @ v)
-
-    def mean(self):
-        centre = np.asarray(self.F.mean(axis=0)).ravel()
-        return float(centre @ centre)
-
-
-class _Ridged:
-    """A Gram matrix with a constant added to its diagonal."""
-
-    def __init__(self, gram, ridge):
-        self.gram, self.ridge, self.n = gram, ridge, gram.n
-
-    def block(self, rows):
-        K = self.gram.block(rows)
-        K[np.diag_indices(len(rows))] += self.ridge
-        return K
-
-    def columns(self, rows, values):
-        out = self.gram.columns(rows, values)
-        out[rows] += self.ridge * values
-        return out
-
-    def product(self):
-        product = self.gram.product()
-        return lambda v: product(v) + self.ridge * v
-
-
-class KernelMeanMatchingWeighter(BaseWeighter):
+class KernelMeanMatchingWeighter(BaseMatchingWeighter):
     r"""Kernel mean matching: weigh source rows so that their mean equals the target's.
 
     The means are those in the space of a kernel, so that with the "rbf" or "laplacian"
@@ -115,9 +27,9 @@ class KernelMeanMatchingWeighter(BaseWeighter):
 
     Assumes covariate shift: the domains differ in the mix of rows, not in what a row's
     label is, and the target lies where there are source rows. Several source domains
-    count as one. Reads no labels. Where
-    the domains hardly overlap the weights collapse on a few rows; a
-    `WeightCollapseWarning` then names the effective sample size.
+    are weighted to it one by one, each to mean one; to take them as one, give them one
+    number. Reads no labels. Where the domains hardly overlap the weights collapse on a
+    few rows; a `WeightCollapseWarning` then names the effective sample size.
 
     Cost: ``O((n_source + n_target)^2 p)`` time for the means of the kernel, in small
     blocks. The programme itself is solved on the rows that get weight, usually few, so
@@ -167,22 +79,25 @@ class KernelMeanMatchingWeighter(BaseWeighter):
         rows, one on target rows.
     coefficients_ : ndarray of shape (n_source,)
         The solution for the source rows, in their order in X.
-    objective_ : float
-        Value of the objective below.
-    mmd_before_ : float
+    objective_ : float or ndarray of shape (n_source_domains,)
+        Value of the objective below; here and below, with several source domains a
+        value for each.
+    mmd_before_ : float or ndarray of shape (n_source_domains,)
         Squared maximum mean discrepancy of the unweighted source rows.
-    mmd_after_ : float
+    mmd_after_ : float or ndarray of shape (n_source_domains,)
         The same with the weights.
     effective_sample_size_ : float
         Number of equally weighted source rows with as much information.
-    projected_gradient_norm_ : float
+    projected_gradient_norm_ : float or ndarray of shape (n_source_domains,)
         Norm reached.
-    n_iter_ : int
+    n_iter_ : int or ndarray of shape (n_source_domains,)
         Number of gradient steps.
-    converged_ : bool
+    converged_ : bool or ndarray of shape (n_source_domains,)
         Whether the norm is below `tol`.
-    gamma_ : float
+    gamma_ : float or ndarray of shape (n_source_domains,)
         The width used.
+    source_domains_ : ndarray of shape (n_source_domains,)
+        Numbers of the source domains.
     n_features_in_ : int
         Number of features seen in `fit`.
     feature_names_in_ : ndarray of shape (n_features,)
@@ -203,6 +118,8 @@ class KernelMeanMatchingWeighter(BaseWeighter):
        \kappa_i = \frac{n_s}{n_t} \sum_j k(x_i, x^t_j), \quad
        0 \le \beta_i \le B, \quad
        \bigl| \textstyle\sum_i \beta_i - n_s \bigr| \le n_s \epsilon .
+
+    Where all rows of a domain are given k times they count once, in :math:`n_s` too.
 
     In few columns the matrix of the "rbf" and "laplacian" kernels is nearly singular:
     many coefficients give the same weighted mean to rounding. To make them certain, and
@@ -268,7 +185,6 @@ class KernelMeanMatchingWeighter(BaseWeighter):
         check_number("coef0", self.coef0)
         check_number("upper_bound", self.upper_bound, low=0, low_open=True)
         check_number("eps", self.eps, low=0, also=(None,))
-        check_shape(self.clip, self.flatten)
         check_choice("solver", self.solver, ("exact", "nystroem"))
         check_integer("n_landmarks", self.n_landmarks, low=1)
         check_number("tol", self.tol, low=0, low_open=True)
@@ -283,102 +199,50 @@ class KernelMeanMatchingWeighter(BaseWeighter):
             )
         return eps
 
-    def _weights(self, X_source, y_source, X_target, y_target):
-        n = X_source.shape[0]
-        eps = self._check_params(n)
+    def _match(self, X_source, X_target):
+        eps = self._check_params(X_source.shape[0])
         # The programme is ill-conditioned, so it is posed in float64; the base hands
         # the weights back in the type of X.
         X_source, X_target = X_source.astype(np.float64), X_target.astype(np.float64)
-        gram, attraction, target_mean = self._problem(X_source, X_target)
-        bounds = (float(self.upper_bound), n * (1 - eps), n * (1 + eps))
-        result = self._solve(gram, n * attraction, bounds)
-        self._keep(result, gram, attraction, target_mean)
-        return shaped_weights(result.weights, self.clip, self.flatten)
-
-    def _problem(self, X_source, X_target):
-        """Return the Gram matrix, the mean kernel with the target, and its own mean."""
-        stack = sparse.vstack if sparse.issparse(X_source) else np.vstack
-        X = stack([X_source, X_target])
-        X = X.tocsr() if sparse.issparse(X) else X
-        self.gamma_ = resolve_gamma(self.gamma, X, kernel=self.kernel)
-        kernel = Kernel(self.kernel, self.gamma_, self.degree, self.coef0)
-        features = self._features(X_source, X_target, kernel)
-        if features is not None:
-            F_source, centre = features
-            return _FeatureGram(F_source), F_source @ centre, float(centre @ centre)
-        attraction = kernel_mean(X_source, X_target, **kernel.params)
-        return (
-            _ExactGram(X_source, kernel),
-            attraction,
-            _ExactGram(X_target, kernel).mean(),
-        )
-
-    def _features(self, X_source, X_target, kernel):
-        """Return the features of source rows and their mean over target rows."""
-        if self.solver == "nystroem":
-            stack = sparse.vstack if sparse.issparse(X_source) else np.vstack
-            rng = check_random_state(self.random_state)
-            X = stack([X_source, X_target])
-            rows = content_subsample(X, self.n_landmarks, rng)
-            landmarks = X.tocsr()[rows] if sparse.issparse(X) else X[rows]
-            mapping = nystroem_map(landmarks, **kernel.params)
-            return mapping.features(X_source), mapping.mean(X_target)
-        if self.kernel not in ("linear", "cosine"):
-            return None
-        if self.kernel == "cosine":
-            X_source, X_target = normalize(X_source), normalize(X_target)
-        return X_source, np.asarray(X_target.mean(axis=0)).ravel()
-
-    def _solve(self, gram, linear, bounds):
-        options = {"tol": self.tol, "max_iter": self.max_iter}
-        trace = max(gram.trace, np.finfo(float).tiny)
-        # A kernel of low rank has many solutions; gradient steps from equal weights
-        # find an even one. A kernel that tells all rows apart has a single solution,
-        # but where rows are nearly alike only a ridge makes it certain.
-        if not isinstance(self.kernel, str) or self.kernel not in _FULL_RANK:
-            return solve_dense(gram.product(), linear, trace, *bounds, **options)
-        n, gram = gram.n, _Ridged(gram, _RIDGE * trace / gram.n)
-        few = n <= EXACT_ROWS
-        result = solve_by_columns(
-            gram.columns,
-            gram.block,
-            linear,
-            trace,
-            *bounds,
-            tol=min(self.tol, 1e-12) if few else self.tol,
+        kernel, landmarks = self._kernel_of(join_rows(X_source, X_target))
+        match = match_means(
+            X_source,
+            X_target,
+            kernel,
+            upper_bound=self.upper_bound,
+            eps=eps,
+            landmarks=landmarks,
+            tol=self.tol,
             max_iter=self.max_iter,
-            max_rows=n // 3 if few else min(3000, n // 2),
         )
-        if result is None and (few or self.solver == "exact"):
-            K = gram.block(np.arange(n))
-            result = solve_dense(
-                K.__matmul__, linear, trace, *bounds, matrix=K, **options
-            )
-        elif result is None:
-            result = solve_dense(gram.product(), linear, trace, *bounds, **options)
-        square = result.weights @ result.weights
-        return replace(result, objective=result.objective - 0.5 * gram.ridge * square)
-
-    def _keep(self, result, gram, attraction, target_mean):
-        weights, n = result.weights, gram.n
-        self.coefficients_ = weights
-        self.objective_ = result.objective
-        self.n_iter_, self.converged_ = result.n_iter, result.converged
-        self.projected_gradient_norm_ = result.norm
-        square = 2 * (result.objective + n * (attraction @ weights))
-        total = max(float(weights.sum()), np.finfo(float).tiny)
-        after = square / total**2 - 2 * (attraction @ weights) / total + target_mean
-        before = gram.mean() - 2 * attraction.mean() + target_mean
-        self.mmd_before_ = max(float(before), 0.0)
-        self.mmd_after_ = max(float(after), 0.0)
-        if not result.converged:
+        if not match.converged:
             warnings.warn(
-                f"KernelMeanMatchingWeighter stopped after {result.n_iter} steps at a "
-                f"projected-gradient norm of {result.norm:.1e}, above tol={self.tol}. "
+                f"KernelMeanMatchingWeighter stopped after {match.n_iter} steps at a "
+                f"projected-gradient norm of {match.norm:.1e}, above tol={self.tol}. "
                 "Raise max_iter or tol; scaling the features often helps.",
                 ConvergenceWarning,
                 stacklevel=4,
             )
+        return match
+
+    def _kernel_of(self, rows):
+        """Return the kernel for rows of both domains, and its landmarks if any."""
+        gamma = resolve_gamma(self.gamma, rows, kernel=self.kernel)
+        kernel = Kernel(self.kernel, gamma, self.degree, self.coef0)
+        if self.solver == "exact":
+            return kernel, None
+        rng = check_random_state(self.random_state)
+        return kernel, rows[content_subsample(rows, self.n_landmarks, rng)]
+
+    def _keep(self, matches, weights):
+        self.coefficients_ = weights
+        self.objective_ = by_source_domain([m.objective for m in matches])
+        self.mmd_before_ = by_source_domain([m.mmd_before for m in matches])
+        self.mmd_after_ = by_source_domain([m.mmd_after for m in matches])
+        self.projected_gradient_norm_ = by_source_domain([m.norm for m in matches])
+        self.n_iter_ = by_source_domain([m.n_iter for m in matches])
+        self.converged_ = by_source_domain([m.converged for m in matches])
+        self.gamma_ = by_source_domain([m.gamma for m in matches])
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
