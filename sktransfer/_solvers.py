@@ -51,8 +51,13 @@ class QPResult:
     converged: bool
 
 
-def _scale(linear):
-    return max(float(np.linalg.norm(linear)), np.finfo(float).tiny)
+def _scale(linear, trace):
+    """Return the norm of c, or a thousandth of what K gives for even weights.
+
+    Where no row of the target is in reach, c is zero, and nothing is near it.
+    """
+    of_even = 1e-3 * trace / np.sqrt(len(linear))
+    return max(float(np.linalg.norm(linear)), float(of_even), 1e-300)
 
 
 def _largest_eigenvalue(product, start, n_steps=12):
@@ -151,7 +156,7 @@ def solve_dense(
     start = np.full(n, 0.5 * (low + high) / n) if start is None else start
     start = project_box_slab(start, upper, low, high)
     iteration = _Accelerated(product, linear, upper, low, high, start)
-    scale, n_iter = _scale(linear), 0
+    scale, n_iter = _scale(linear, trace), 0
     norm = iteration.norm(trace, scale)
     exact = matrix is None or n > EXACT_ROWS
     while (norm > tol or not exact) and n_iter < max_iter:
@@ -220,7 +225,7 @@ def solve_by_columns(
     if size > max_rows // 2 or max_rows >= n:
         return None
     working = np.sort(np.argpartition(-linear, size - 1)[:size])
-    scale, n_iter, weights = _scale(linear), 0, None
+    scale, n_iter, weights = _scale(linear, trace), 0, None
     while True:
         K = block(working)
         start = None if weights is None else weights[working]

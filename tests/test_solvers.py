@@ -171,3 +171,14 @@ def test_zero_matrix_is_no_division_by_zero():
     result = by_dense(np.zeros((3, 3)), np.zeros(3), (2.0, 1.0, 3.0))
     assert np.isfinite(result.weights).all()
     assert_array_equal(result.objective, 0.0)
+
+
+@pytest.mark.parametrize("reach", [0.0, 1e-300, 1e-12])
+def test_linear_term_out_of_reach(reach):
+    K, linear = problem(0, 20)
+    found = by_dense(K, reach * linear, (10.0, 15.0, 25.0))
+    assert found.converged
+    # The least of w'Kw / 2 at the least sum that is allowed.
+    assert_allclose(found.weights.sum(), 15)
+    gradient = (K @ found.weights)[found.weights > 0]
+    assert_allclose(gradient, gradient.mean(), rtol=1e-3)
