@@ -5,6 +5,7 @@ the rows come.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import sparse
@@ -24,6 +25,7 @@ __all__ = [
     "KERNELS",
     "Kernel",
     "check_kernel",
+    "content_direction",
     "content_order",
     "content_subsample",
     "inverse_median",
@@ -49,6 +51,15 @@ def check_kernel(kernel):
         f"`kernel` must be one of {listed} or a callable k(X, Y) that returns the "
         f"matrix of shape (len(X), len(Y)), got {kernel!r}."
     )
+
+
+@lru_cache(maxsize=16)
+def content_direction(n_features):
+    """Return a direction on which rows that differ have different projections.
+
+    It is the one of `content_order` with 0. It is not to be changed in place.
+    """
+    return np.random.RandomState(0).normal(size=n_features)
 
 
 def content_order(X, random_state=None):

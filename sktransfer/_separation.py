@@ -2,9 +2,9 @@
 
 import numpy as np
 from scipy import sparse
-from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.utils.extmath import row_norms, safe_sparse_dot
 
-from sktransfer._kernels import content_order
+from sktransfer._kernels import content_direction
 
 __all__ = ["lie_apart"]
 
@@ -31,23 +31,26 @@ def lie_apart(X, in_source, in_target):
         distance in either of them, columns in units of their standard deviations in the
         domains. False of a domain with fewer than ten rows.
     """
-    if min(in_source.sum(), in_target.sum()) < _FEWEST_ROWS:
+    domains = [np.flatnonzero(rows) for rows in (in_source, in_target)]
+    if min(map(len, domains)) < _FEWEST_ROWS:
         return False
     # Rows too large to be summed come in any order.
     with np.errstate(over="ignore", invalid="ignore"):
-        order = content_order(X, 0)
-    S, T = _in_common_units(
-        *(X[_spread_out(order[rows[order]])] for rows in (in_source, in_target))
-    )
+        keys = safe_sparse_dot(X, content_direction(X.shape[1]).astype(X.dtype))
+    S, T = _in_common_units(*(X[_spread_out(rows, keys)] for rows in domains))
+    gap = max(_squared_distances(S, T).min(), 0.0)
+    # Most domains overlap, and to count is quicker than to find the median.
+    if _mostly_farther(S, gap) or _mostly_farther(T, gap):
+        return False
     typical = max(_median_distance(S), _median_distance(T))
     # Rows of few values lie at the same distances in and between the domains.
-    return bool(0 < typical * (1 + 1e-6) < euclidean_distances(S, T).min())
+    return bool(0 < typical * (1 + 1e-6) < np.sqrt(gap))
 
 
-def _spread_out(order):
-    """Choose some of the rows, at even steps."""
-    step = np.linspace(0, len(order) - 1, min(len(order), _MOST_ROWS))
-    return order[step.astype(int)]
+def _spread_out(rows, keys):
+    """Choose some of the rows, at even steps in the order of their keys."""
+    step = np.linspace(0, len(rows) - 1, min(len(rows), _MOST_ROWS)).astype(int)
+    return rows[np.argsort(keys[rows])[step]]
 
 
 def _in_common_units(S, T):
@@ -79,10 +82,24 @@ def _variance(Z):
     return np.maximum(np.asarray(Z.power(2).mean(axis=0)).ravel() - means**2, 0)
 
 
+def _squared_distances(S, T):
+    squares = safe_sparse_dot(S, T.T, dense_output=True)
+    squares *= -2
+    squares += row_norms(S, squared=True)[:, None]
+    squares += row_norms(T, squared=True)
+    return squares
+
+
+def _mostly_farther(Z, gap):
+    """Whether more than half of the pairs of rows are no nearer than the gap."""
+    squares = _squared_distances(Z, Z)
+    return bool(2 * np.count_nonzero(squares >= gap) > squares.size)
+
+
 def _median_distance(Z):
     """Return the median distance of the rows that differ at all, zero if none do."""
     if not sparse.issparse(Z):
         Z = Z - Z.mean(axis=0)
-    pairs = euclidean_distances(Z)[~np.tri(Z.shape[0], dtype=bool)]
-    pairs = pairs[pairs > 1e-6 * pairs.max(initial=0)]
-    return float(np.median(pairs)) if len(pairs) else 0.0
+    pairs = _squared_distances(Z, Z)[~np.tri(Z.shape[0], dtype=bool)]
+    pairs = pairs[pairs > 1e-12 * pairs.max(initial=0)]
+    return float(np.median(np.sqrt(pairs))) if len(pairs) else 0.0
