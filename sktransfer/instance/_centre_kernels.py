@@ -26,8 +26,8 @@ __all__ = [
     "weighted_rows",
 ]
 
-_BLOCK_BYTES = 2**18
-_MEDIAN_ROWS = 100
+_BLOCK_BYTES = 2**19
+_MEDIAN_ROWS = 50
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,24 @@ class WeightedRows:
     @property
     def X(self):
         """The rows."""
-        return self.among[self.numbers]
+        return self.part(slice(None))
+
+    def part(self, rows):
+        """Return some of the rows as an array."""
+        numbers = self.numbers[rows]
+        if sparse.issparse(self.among):
+            return self.among[numbers]
+        return np.take(self.among, numbers, axis=0)
 
     def draw(self, n, rng):
         """Draw at most n of the rows; they keep their shares."""
         if n >= len(self):
             return self
         return self.take(np.sort(rng.choice(len(self), n, replace=False)))
+
+    def thin_out(self, n):
+        """Return at most n of the rows, evenly spaced in their order."""
+        return self if n >= len(self) else self.take(_evenly_spaced(n, len(self)))
 
     def take(self, rows):
         """Return some of the rows; they keep their shares."""
@@ -91,35 +102,36 @@ class Centres:
 
         They are float64; rounding may leave them slightly below zero.
         """
-        X = X.astype(np.float64, copy=False)
-        norms = row_norms(self.rows, squared=True)
-        if sparse.issparse(X):
-            distances = safe_sparse_dot(X, -2 * self.rows.T, dense_output=True)
-            distances += row_norms(X, squared=True)[:, None]
-            return factor * (distances + norms)
-        # Far from zero the squares would leave no digits to their difference. The
-        # norms are columns, so that one product makes all.
-        p = X.shape[1]
-        left, right = np.empty((len(X), p + 2)), np.empty((p + 2, len(self)))
-        np.subtract(X, self.origin, out=left[:, :p])
-        np.einsum("ij,ij->i", left[:, :p], left[:, :p], out=left[:, p])
-        left[:, p + 1] = 1
-        np.multiply(self.rows.T, -2 * factor, out=right[:p])
-        right[p], right[p + 1] = factor, factor * norms
-        return left @ right
+        out = np.empty((X.shape[0], len(self)))
+        return self._distances(factor)(X, out)
 
-    def blocks(self, X, factor=1.0):
+    def _distances(self, factor):
+        """Return the function that writes what `squared_distances` returns."""
+        norms = factor * row_norms(self.rows, squared=True)
+        if sparse.issparse(self.rows):
+            right = (-2 * factor * self.rows.T).tocsr()
+            return lambda X, out: _sparse_distances(X, right, factor, norms, out)
+        # The norms are columns, so that one product makes all.
+        right = np.vstack([-2 * factor * self.rows.T, np.full_like(norms, factor), norms])
+        return lambda X, out: np.matmul(_with_norms(X, self.origin), right, out=out)
+
+    def blocks(self, X, factor=1.0, out=None):
         """Yield slices of rows and their squared distances, of cached sizes.
 
         X : {ndarray, sparse matrix} or WeightedRows
+        out : ndarray of shape (n_rows, n_centres), or None
+            Where to keep them all.
         """
         drawn = isinstance(X, WeightedRows)
         n = len(X) if drawn else X.shape[0]
-        step = max(64, _BLOCK_BYTES // (8 * len(self)))
+        dense_columns = 0 if sparse.issparse(self.rows) else self.rows.shape[1]
+        step = max(64, _BLOCK_BYTES // (8 * (len(self) + dense_columns)))
+        distances = self._distances(factor)
         for start in range(0, n, step):
             rows = slice(start, min(start + step, n))
-            part = X.among[X.numbers[rows]] if drawn else X[rows]
-            yield rows, self.squared_distances(part, factor)
+            part = X.part(rows) if drawn else X[rows]
+            block = np.empty((part.shape[0], len(self))) if out is None else out[rows]
+            yield rows, distances(part, block)
 
     def keep(self, which):
         """Return some of the centres."""
@@ -127,9 +139,30 @@ class Centres:
 
     def thin_out(self, n):
         """Return at most n of the centres, evenly spaced in their order."""
-        if n >= len(self):
-            return self
-        return self.keep(np.arange(n) * len(self) // n)
+        return self if n >= len(self) else self.keep(_evenly_spaced(n, len(self)))
+
+
+def _evenly_spaced(n, length):
+    return np.arange(n) * length // n
+
+
+def _with_norms(X, origin):
+    """Return rows from an origin, their squared norms and ones, side by side."""
+    p = X.shape[1]
+    columns = np.empty((len(X), p + 2))
+    # Far from zero the squares would leave no digits to their difference.
+    np.subtract(X, origin, out=columns[:, :p])
+    np.einsum("ij,ij->i", columns[:, :p], columns[:, :p], out=columns[:, p])
+    columns[:, p + 1] = 1
+    return columns
+
+
+def _sparse_distances(X, right, factor, norms, out):
+    X = X.astype(np.float64, copy=False)
+    out[:] = safe_sparse_dot(X, right, dense_output=True)
+    out += factor * row_norms(X, squared=True)[:, None]
+    out += norms
+    return out
 
 
 def draw_centres(target, n_centers, rng):
@@ -146,10 +179,8 @@ def _centres_at(rows):
 
 
 def median_gamma(source, target):
-    """Return 1 over the median squared distance, over 100 distinct rows of each."""
-    rng = np.random.RandomState(0)
-    parts = [part.draw(_MEDIAN_ROWS, rng).X for part in (source, target)]
-    rows = join_rows(*parts)
+    """Return 1 over the median squared distance, over 50 distinct rows of each."""
+    rows = join_rows(*(part.thin_out(_MEDIAN_ROWS).X for part in (source, target)))
     distances = _centres_at(rows).squared_distances(rows)
     return inverse_median(distances, 1.0 / rows.shape[1])
 

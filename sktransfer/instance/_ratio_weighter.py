@@ -139,6 +139,7 @@ def _rows_where(X, mask):
 
 
 def _log_mean(logs):
-    if np.isneginf(logs).all():
+    largest = logs.max()
+    if np.isneginf(largest):
         return -np.inf
-    return float(logsumexp(logs) - np.log(len(logs)))
+    return float(largest + np.log(np.exp(logs - largest).mean()))

@@ -1,9 +1,9 @@
 """Equal rows, found by content, in an order that no permutation of the rows changes."""
 
-from functools import lru_cache
-
 import numpy as np
 from scipy import sparse
+
+from sktransfer._kernels import content_direction
 
 __all__ = ["row_groups"]
 
@@ -27,9 +27,8 @@ def row_groups(X):
     sizes : ndarray of shape (n_groups,), int
         How many rows each group has.
     """
-    keys = _row_keys(X)
-    order = np.argsort(keys, kind="stable")
-    close = np.diff(keys[order]) == 0
+    order, keys = _sorted_keys(X)
+    close = np.diff(keys) == 0
     same = close.copy()
     same[close] = _equal_to_next(X, order, np.flatnonzero(close))
     if np.any(same != close) and not sparse.issparse(X):
@@ -48,26 +47,28 @@ def _exact_groups(X):
     return groups.ravel(), first, sizes
 
 
-def _row_keys(X):
-    """Project the rows on a random direction, the same sums for equal rows."""
-    direction = _direction(X.shape[1])
+def _sorted_keys(X):
+    """Project the rows on a random direction, the same sums for equal rows, and sort.
+
+    Returns the numbers of the rows in that order, and the sums.
+    """
+    direction = content_direction(X.shape[1])
     if sparse.issparse(X):
-        return np.asarray(X.tocsr().sorted_indices().astype(np.float64) @ direction)
-    # A matrix product is fast but may round equal rows differently, by where they
-    # stand: rows whose keys rounding could bring together are summed again.
-    keys = X @ direction
-    rounding = 4 * X.shape[1] * np.finfo(np.float64).eps * np.abs(direction).sum()
-    order = np.argsort(keys)
-    apart = np.diff(keys[order]) > rounding * max(X.max(), -X.min())
-    if not apart.all():
+        keys = np.asarray(X.tocsr().sorted_indices().astype(np.float64) @ direction)
+    else:
+        # A matrix product is fast but may round equal rows differently, by where they
+        # stand: rows whose keys rounding could bring together are summed again.
+        keys = X @ direction
+        order = np.argsort(keys)
+        gaps = np.diff(keys[order])
+        rounding = 4 * X.shape[1] * np.finfo(np.float64).eps * np.abs(direction).sum()
+        apart = gaps > rounding * max(X.max(), -X.min())
+        if apart.all():
+            return order, keys[order]
         rows = order[~(np.r_[True, apart] & np.r_[apart, True])]
         keys[rows] = _exact_sums(X, rows, direction)
-    return keys
-
-
-@lru_cache(maxsize=16)
-def _direction(n_features):
-    return np.random.RandomState(0).normal(size=n_features)
+    order = np.argsort(keys, kind="stable")
+    return order, keys[order]
 
 
 def _exact_sums(X, rows, direction):

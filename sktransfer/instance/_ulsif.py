@@ -57,11 +57,11 @@ def all_rows(source, target, centres, gamma, alpha):
     The kernels are None where they are so small that logarithms must serve.
     """
     near, n = True, len(centres)
-    K_source, h = np.empty((len(source), n)), np.zeros(n)
-    for rows, logs in centres.blocks(source, -gamma):
+    H_source, H_target, h = np.zeros((n, n)), np.zeros((n, n)), np.zeros(n)
+    K_source = np.empty((len(source), n))
+    for rows, logs in centres.blocks(source, -gamma, out=K_source):
         near &= logs.min() >= _FAR
-        np.exp(logs, out=K_source[rows])
-    H_source, H_target = second_moments(K_source, source.weights), np.zeros((n, n))
+        H_source += second_moments(np.exp(logs, out=logs), source.weights[rows])
     for rows, logs in centres.blocks(target, -gamma):
         kernels, weights = np.exp(logs, out=logs), target.weights[rows]
         h += weights @ kernels
@@ -206,11 +206,13 @@ def leave_one_out(loss, source, target, ridges):
 
 
 def _all_left_out(left_out, kernels, shares, ridges):
-    ratios = np.empty((len(shares), len(ridges)))
-    for share in np.unique(shares):
-        rows = shares == share
-        part = kernels if rows.all() else kernels[rows]
-        ratios[rows] = left_out(part, float(share), ridges)
+    if shares.min() == shares.max():
+        ratios = left_out(kernels, float(shares[0]), ridges)
+    else:
+        ratios = np.empty((len(shares), len(ridges)))
+        for share in np.unique(shares):
+            rows = shares == share
+            ratios[rows] = left_out(kernels[rows], float(share), ridges)
     return np.maximum(ratios, 0, out=ratios)
 
 

@@ -57,7 +57,7 @@ class ULSIFWeighter(BaseRatioWeighter):
         Near 1 the ratio is near one wherever there are target rows.
     gamma : float, "cv" or "median", default="cv"
         Width of the kernel ``exp(-gamma |x - c|^2)``: a number; "median": 1 over the
-        median squared distance between rows, at most 100 distinct ones of each domain;
+        median squared distance between rows, at most 50 distinct ones of each domain;
         "cv": the multiple of that with the least error on left-out rows.
     gammas : sequence of float, default=(0.0625, 0.25, 1.0, 4.0, 16.0)
         The multiples that "cv" tries: the middle one, then smaller ones as long as the
