@@ -56,17 +56,15 @@ def fit_scaling(logits, labels, *, bias=True, max_iter=50):
 
     Returns
     -------
-    scaling : Scaling
-    influence : ndarray of shape (n_samples, 1 + n_classes) or (n_samples, 1)
-        How much a row moves scale and biases if it is counted once more.
+    Scaling
     """
     n_classes = logits.shape[1]
     start = np.r_[1.0, np.zeros(n_classes if bias else 0)]
     params = start.copy()
     objective = _objective(params, start, logits, labels)
     for _ in range(max_iter):
-        scores, hessian = _derivatives(params, logits, labels)
-        gradient = scores.sum(axis=0) - _PRIOR * (params - start)
+        gradient, hessian = _derivatives(params, logits, labels)
+        gradient -= _PRIOR * (params - start)
         move = np.linalg.solve(hessian, gradient)
         length = 1.0
         while length > 1e-10:
@@ -79,10 +77,9 @@ def fit_scaling(logits, labels, *, bias=True, max_iter=50):
         if length <= 1e-10 or np.abs(move).max() < 1e-9 or gained < 0:
             break
     if params[0] <= 0:
-        return _without_scale(labels, n_classes, bias)
-    scores, hessian = _derivatives(params, logits, labels)
-    scaling = Scaling(float(params[0]), _biases(params, n_classes))
-    return scaling, np.linalg.solve(hessian, scores.T).T
+        shares = np.bincount(labels, minlength=n_classes) / len(labels)
+        return Scaling(0.0, np.log(shares) if bias else np.zeros(n_classes))
+    return Scaling(float(params[0]), _biases(params, n_classes))
 
 
 def is_informative(scaling, logits, labels):
@@ -111,15 +108,6 @@ def is_informative(scaling, logits, labels):
     return bool(2.0 * gain > _SURE**2)
 
 
-def _without_scale(labels, n_classes, bias):
-    """Return the best scaling of scale zero, and the influence of rows on it."""
-    if not bias:
-        return Scaling(0.0, np.zeros(n_classes)), np.zeros((len(labels), 1))
-    shares = np.bincount(labels, minlength=n_classes) / len(labels)
-    moves = (np.eye(n_classes)[labels] / shares - 1.0) / len(labels)
-    return Scaling(0.0, np.log(shares)), np.insert(moves, 0, 0.0, axis=1)
-
-
 def _biases(params, n_classes):
     return params[1:] if len(params) > 1 else np.zeros(n_classes)
 
@@ -134,20 +122,17 @@ def _objective(params, start, logits, labels):
 
 
 def _derivatives(params, logits, labels):
-    """Return the gradient of each row's log-likelihood, and minus the whole Hessian."""
-    n = len(logits)
+    """Return the gradient of the log-likelihood, and minus its Hessian with prior."""
     p = np.exp(_log_probabilities(params, logits))
-    rows = np.arange(n)
     mean = np.einsum("ij,ij->i", p, logits)
-    scores = np.empty((n, len(params)))
-    scores[:, 0] = logits[rows, labels] - mean
+    gradient = np.empty(len(params))
+    gradient[0] = np.sum(logits[np.arange(len(labels)), labels] - mean)
     hessian = np.empty((len(params), len(params)))
     centred = logits - mean[:, None]
     hessian[0, 0] = np.einsum("ij,ij,ij->", p, centred, centred)
     if len(params) > 1:
-        scores[:, 1:] = -p
-        scores[rows, labels + 1] += 1.0
+        gradient[1:] = np.bincount(labels, minlength=p.shape[1]) - p.sum(axis=0)
         hessian[0, 1:] = hessian[1:, 0] = np.einsum("ij,ij->j", p, centred)
         hessian[1:, 1:] = np.diag(p.sum(axis=0)) - p.T @ p
     hessian[np.diag_indices_from(hessian)] += _PRIOR
-    return scores, hessian
+    return gradient, hessian

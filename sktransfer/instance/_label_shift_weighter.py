@@ -41,7 +41,8 @@ class LabelShiftWeighter(BaseLabelShift):
     ----------
     estimator : classifier, default=None
         For all methods but "kmm". It is cloned and cross-fitted on the source: rows are
-        predicted by models that have not seen them. A fitted classifier in
+        predicted by models that have not seen them, those of the target by all of
+        these. A fitted classifier in
         `sklearn.frozen.FrozenEstimator` is taken as it is, and should not have seen the
         source rows of fit. None: logistic regression on scaled columns.
     method : {"bbse", "rlls", "em", "kmm"}, default="bbse"
@@ -111,15 +112,13 @@ class LabelShiftWeighter(BaseLabelShift):
     class_weight_ : ndarray of shape (n_classes,)
         The second over the first.
     prior_interval_ : ndarray of shape (n_classes, 2) or None
-        Bootstrap interval of each share in the target, the classifier or the kernel
-        held fixed: it does not know that another draw of source rows would give another
-        classifier. It is too narrow where these are few: with "em" and three classes
-        that overlap, 900 rows, 95 % intervals held 80 to 85 % of the shares. From 0 to
-        1 where "em" finds that the classifier tells nothing.
+        Bootstrap interval of each share in the target; it holds the estimate. That of
+        "em" also knows how far off the calibration leaves the estimate, and may lie on
+        one side of it. From 0 to 1 where "em" finds that the classifier tells nothing.
     source_domains_ : ndarray of shape (n_source_domains,)
         Numbers of the source domains.
     estimator_ : classifier
-        The model that predicted target rows. Fitted inside, it knows classes by their
+        A model of all labelled source rows. Fitted inside, it knows classes by their
         numbers, in the order of `classes_`. Not with "kmm".
     calibration_ : object
         Calibration of "em": its `scale` and `bias` of the log-probabilities.
@@ -154,6 +153,14 @@ class LabelShiftWeighter(BaseLabelShift):
     errors. "em" keeps :math:`\pi` unless probabilities scaled to the source's labels
     have a log-likelihood that is above that of :math:`\pi` by 4.5, three standard
     deviations of chance. The scale of the calibration is never negative.
+
+    For `prior_interval_` the rows of both domains are drawn anew, not the models: those
+    of the folds predict rows of both domains that they have not seen, so that
+    :math:`C q = m` holds on average whatever they learnt. The interval of "em" is
+    that of black-box shift estimation with the gradients :math:`p_c(x) / \pi_c / \sum_k
+    q_k p_k(x) / \pi_k` as predictions, as precise as "em" where the probabilities are
+    right, and without their error where they are not. Resampled kernel means are those
+    of first order.
 
     For values "kmm" weighs by :math:`\beta = R \alpha`, with the smoother R of kernel
     ridge regression on y with an intercept, and minimises the distance of the target's

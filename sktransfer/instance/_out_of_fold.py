@@ -1,4 +1,4 @@
-"""Predictions of source rows by models that have not seen them, and of target rows."""
+"""Predictions of both domains by models that have not seen the rows."""
 
 import numpy as np
 from scipy import sparse
@@ -70,6 +70,10 @@ def cross_predictions(
 ):
     """Return predictions of source rows left out of the fit, and of target rows.
 
+    A model that has learnt from all source rows tells classes apart better than those
+    of the folds do, so its mean predictions are not theirs: the target's rows are
+    predicted by the models of the folds, too.
+
     Parameters
     ----------
     estimator : classifier
@@ -88,10 +92,12 @@ def cross_predictions(
 
     Returns
     -------
-    source, target : ndarray of shape (n_samples, n_classes)
+    source : ndarray of shape (n_source, n_classes)
         Predictions, one column a class.
+    target : ndarray of shape (n_models, n_target, n_classes)
+        Predictions by each of the models that predicted source rows.
     model : classifier
-        The model of the target rows.
+        A model of all source rows.
     """
     y, numbers = labels.labels, np.arange(len(labels.classes))
     if isinstance(estimator, FrozenEstimator):
@@ -99,15 +105,16 @@ def cross_predictions(
         check_given_model(estimator, method, X_source.shape[1], names)
         given = labels.classes, hard, names
         source = _predictions(estimator, X_source, *given)
-        return source, _predictions(estimator, X_target, *given), estimator
+        return source, _predictions(estimator, X_target, *given)[None], estimator
     _check_classifier(estimator)
     source, folds = np.empty((len(y), len(numbers))), class_folds(X_source, y, n_folds)
+    target = []
     for fold in np.unique(folds):
         train, rows = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
         model = clone(estimator).fit(X_source[train], y[train])
         source[rows] = _predictions(model, X_source[rows], numbers, hard)
-    model = clone(estimator).fit(X_source, y)
-    return source, _predictions(model, X_target, numbers, hard), model
+        target.append(_predictions(model, X_target, numbers, hard))
+    return source, np.stack(target), clone(estimator).fit(X_source, y)
 
 
 def _check_classifier(estimator):

@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from sktransfer.instance._small_program import solve_on_simplex
 
-__all__ = ["em_step", "fit_prior", "likelihood_derivatives"]
+__all__ = ["em_step", "fit_prior", "likelihood_scores"]
 
 _EM_STEPS = 5
 _RIDGE = 1e-10
@@ -35,7 +35,7 @@ def em_step(shares, probabilities, source_prior):
     -------
     ndarray of shape (n_classes,)
     """
-    return shares * _gradient(shares, probabilities / source_prior)[0]
+    return shares * likelihood_scores(shares, probabilities / source_prior).mean(axis=0)
 
 
 def fit_prior(probabilities, source_prior, *, tol=1e-10, max_iter=200):
@@ -65,7 +65,8 @@ def fit_prior(probabilities, source_prior, *, tol=1e-10, max_iter=200):
     ratios = probabilities / source_prior
     shares = source_prior / source_prior.sum()
     for n_iter in range(max_iter + 1):
-        gradient, weighted = _gradient(shares, ratios)
+        weighted = likelihood_scores(shares, ratios)
+        gradient = weighted.mean(axis=0)
         gap = float(gradient.max() - 1.0)
         if gap <= tol or n_iter == max_iter:
             break
@@ -87,8 +88,8 @@ def fit_prior(probabilities, source_prior, *, tol=1e-10, max_iter=200):
     return shares, gap, n_iter
 
 
-def likelihood_derivatives(shares, ratios):
-    """Return each row's gradient of the log-likelihood, and minus the mean Hessian.
+def likelihood_scores(shares, ratios):
+    """Return each row's gradient of the log-likelihood.
 
     Parameters
     ----------
@@ -99,16 +100,9 @@ def likelihood_derivatives(shares, ratios):
 
     Returns
     -------
-    rows : ndarray of shape (n_samples, n_classes)
-    hessian : ndarray of shape (n_classes, n_classes)
+    ndarray of shape (n_samples, n_classes)
     """
-    weighted = _gradient(shares, ratios)[1]
-    return weighted, weighted.T @ weighted / len(weighted)
-
-
-def _gradient(shares, ratios):
-    weighted = ratios / np.maximum(ratios @ shares, 1e-300)[:, None]
-    return weighted.mean(axis=0), weighted
+    return ratios / np.maximum(ratios @ shares, 1e-300)[:, None]
 
 
 def _newton_point(shares, gradient, weighted):

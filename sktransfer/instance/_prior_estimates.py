@@ -1,8 +1,9 @@
 """The target's class shares by each method, with resampled ones beside them.
 
 Each function returns the estimate and `n_bootstrap` resampled estimates, for which rows
-of both domains are drawn anew while the classifier or the kernel stays. They are
-handed on as `PriorEstimate`.
+of both domains are drawn anew while the classifiers or the kernel stay. Classifiers
+may stay: source rows and target rows are predicted by the same ones, which have not
+seen these rows, so that mean predictions agree whatever the classifiers are.
 """
 
 from dataclasses import dataclass
@@ -20,15 +21,11 @@ from sktransfer.instance._kernel_target_shift import fit_mixture
 from sktransfer.instance._poisson_bootstrap import (
     resampled_class_means,
     resampled_means,
-    resampled_sums,
 )
-from sktransfer.instance._prior_em import fit_prior, likelihood_derivatives
+from sktransfer.instance._prior_em import fit_prior, likelihood_scores
 from sktransfer.instance._regularized_shift import regularized_ratios
-from sktransfer.instance._small_program import solve_on_simplex
 
 __all__ = ["PriorEstimate", "by_confusion", "by_kernel", "by_likelihood"]
-
-_RIDGE = 1e-10
 
 
 @dataclass(frozen=True)
@@ -43,11 +40,17 @@ class PriorEstimate:
     known: bool = True
 
     def interval(self, confidence_level):
-        """Return quantiles of the resampled shares, one row a class."""
+        """Return quantiles of the resampled shares that hold the estimate, by class."""
         if not self.known:
             return np.tile([0.0, 1.0], (len(self.shares), 1))
         tail = 50 * (1 - confidence_level)
-        return np.percentile(self.resampled, [tail, 100 - tail], axis=0).T
+        # So that a new draw is as likely as that to lie within: with 200 draws the
+        # default quantiles of 95 % hold 94 %.
+        ends = np.percentile(
+            self.resampled, [tail, 100 - tail], axis=0, method="weibull"
+        )
+        low, high = np.minimum(ends[0], self.shares), np.maximum(ends[1], self.shares)
+        return np.stack([low, high], axis=1)
 
 
 def by_confusion(
@@ -59,8 +62,10 @@ def by_confusion(
     ----------
     confusion : ndarray of shape (n_classes, n_classes)
         Columns: mean predictions for the classes.
-    source, target : ndarray of shape (n_samples, n_classes)
-        Predictions.
+    source : ndarray of shape (n_source, n_classes)
+        Predictions by models that have not seen the row.
+    target : ndarray of shape (n_models, n_target, n_classes)
+        Predictions by each of these models.
     labels : ndarray of shape (n_source,)
         Class numbers of the source rows.
     penalty : float or None
@@ -88,6 +93,7 @@ def by_confusion(
         ]
         return shares / np.sum(shares, axis=1, keepdims=True)
 
+    target = target.mean(axis=0)
     shares = solve(confusion[None], target.mean(axis=0)[None], prior[None])[0]
     if not n_bootstrap:
         return PriorEstimate(shares, np.empty((0, n_classes)))
@@ -99,17 +105,23 @@ def by_confusion(
 def by_likelihood(source, labels, target, *, calibration, n_bootstrap, rng):
     """Estimate by maximum likelihood, after calibration on the source.
 
-    The resampled estimates are one Newton step away from the estimate, for the
-    resampled gradient: of the target rows, of the source's class shares and of the
-    calibration. If the probabilities say nothing of the source's labels, the likelihood
-    is as good as flat, and the estimate is the source's class shares.
+    The calibration has a scale and biases only, so that probabilities are off where
+    these are not enough, and the estimate with them: no resampling of it tells. So the
+    resampled shares are those of black-box shift estimation from the likelihood's
+    gradients of rows in place of predictions. They err on average by nothing, whatever
+    the probabilities are, and by no more than the estimate where these are right.
+
+    If the probabilities say nothing of the source's labels, the likelihood is as good
+    as flat, and the estimate is the source's class shares.
 
     Parameters
     ----------
-    source, target : ndarray of shape (n_samples, n_classes)
-        Probabilities.
+    source : ndarray of shape (n_source, n_classes)
+        Probabilities by models that have not seen the row.
     labels : ndarray of shape (n_source,)
         Class numbers of the source rows.
+    target : ndarray of shape (n_models, n_target, n_classes)
+        Probabilities by each of these models.
     calibration : {"bcts", "temperature", None}
         How probabilities are calibrated.
     n_bootstrap : int
@@ -121,38 +133,30 @@ def by_likelihood(source, labels, target, *, calibration, n_bootstrap, rng):
     -------
     PriorEstimate, Scaling or None
     """
-    n_classes = target.shape[1]
+    n_models, n_target, n_classes = target.shape
     prior = np.bincount(labels, minlength=n_classes) / len(labels)
-    logits, scaling = logits_of(target), None
-    influence = np.zeros((len(labels), 1))
-    seen = logits_of(source)
+    seen, scaling = logits_of(source), None
     biased = fit_scaling(seen, labels)
     if calibration == "bcts":
-        scaling, influence = biased
+        scaling = biased
     elif calibration == "temperature":
-        scaling, influence = fit_scaling(seen, labels, bias=False)
+        scaling = fit_scaling(seen, labels, bias=False)
     flat = scaling is not None and scaling.scale == 0
-    if flat or not is_informative(biased[0], seen, labels):
+    if flat or not is_informative(biased, seen, labels):
         return PriorEstimate(prior, np.empty((0, n_classes)), known=False), scaling
-    probabilities = (scaling or Scaling(1.0, np.zeros(n_classes)))(logits)
+    calibrated = scaling or Scaling(1.0, np.zeros(n_classes))
+    probabilities = calibrated(logits_of(target.reshape(-1, n_classes)))
     shares = fit_prior(probabilities, prior)[0]
     if not n_bootstrap:
         return PriorEstimate(shares, np.empty((0, n_classes))), scaling
-    rows, hessian = likelihood_derivatives(shares, probabilities / prior)
-    members = np.eye(n_classes)[labels]
-    sums, counts = resampled_sums(np.hstack([influence, members]), n_bootstrap, rng)
-    moved, totals = sums[:, : influence.shape[1]], sums[:, influence.shape[1] :]
-    shift = 1.0 - totals / np.maximum(counts, 1.0)[:, None] / prior
-    if influence.shape[1] > 1:
-        shift = shift + moved[:, 1:]
-    # How the gradient changes with the biases less the logs of the source's shares,
-    # and with the scale of the logits.
-    tilt = logits - (rows * logits) @ shares[:, None]
-    gradient = resampled_means(rows, n_bootstrap, rng)
-    gradient += rows.mean(axis=0) * shift - (shift * shares) @ hessian
-    gradient += moved[:, :1] * (rows * tilt).mean(axis=0)
-    hessian[np.diag_indices(n_classes)] += _RIDGE * np.trace(hessian)
-    resampled = solve_on_simplex(hessian, gradient + hessian @ shares)
+    # A gradient is at most one over the share.
+    held = np.maximum(shares, 1.0 / n_target)
+    told = likelihood_scores(held, calibrated(seen) / prior)
+    found = likelihood_scores(held, probabilities / prior)
+    found = found.reshape(n_models, n_target, n_classes).mean(axis=0)
+    means, _ = resampled_class_means(told, labels, n_classes, n_bootstrap, rng)
+    predicted = resampled_means(found, n_bootstrap, rng)
+    resampled = estimate_prior(means.transpose(0, 2, 1), predicted)
     return PriorEstimate(shares, resampled), scaling
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from sktransfer.instance._bias_corrected_scaling import fit_scaling, logits_of
 from sktransfer.instance._black_box_shift import confusion_means, estimate_prior
@@ -13,8 +13,9 @@ from sktransfer.instance._poisson_bootstrap import (
     resampled_means,
     resampled_sums,
 )
-from sktransfer.instance._prior_em import fit_prior
+from sktransfer.instance._prior_em import fit_prior, likelihood_scores
 from sktransfer.instance._prior_estimates import (
+    PriorEstimate,
     by_confusion,
     by_kernel,
     by_likelihood,
@@ -72,7 +73,7 @@ def test_spread_of_confusion(hard, penalty):
         confusion_means(source, labels, 3),
         source,
         labels,
-        target,
+        target[None],
         penalty=penalty,
         shift_scale=1.0,
         n_bootstrap=400,
@@ -98,33 +99,50 @@ def test_spread_of_confusion(hard, penalty):
     assert np.all((low < narrow[:, 0]) & (narrow[:, 1] < high))
 
 
+def distorted(source, target):
+    """Overconfident and biased, so that there is something to calibrate."""
+    tilt = np.array([1.0, 2.0, 0.5])
+    source, target = (P**1.5 * tilt for P in (source, target))
+    return (P / P.sum(axis=1, keepdims=True) for P in (source, target))
+
+
+def calibrated(source, labels, target, calibration):
+    if calibration is None:
+        return source, target
+    scaling = fit_scaling(logits_of(source), labels, bias=calibration == "bcts")
+    return scaling(logits_of(source)), scaling(logits_of(target))
+
+
 @pytest.mark.parametrize("calibration", ["bcts", "temperature", None])
 def test_spread_of_likelihood(calibration):
     _, labels, _, source, target = draw()
-    # Overconfident and biased, so that there is something to calibrate.
-    tilt = np.array([1.0, 2.0, 0.5])
-    source, target = (P**1.5 * tilt for P in (source, target))
-    source, target = (P / P.sum(axis=1, keepdims=True) for P in (source, target))
+    source, target = distorted(source, target)
     rng = np.random.RandomState(0)
     found, scaling = by_likelihood(
-        source, labels, target, calibration=calibration, n_bootstrap=400, rng=rng
+        source, labels, target[None], calibration=calibration, n_bootstrap=400, rng=rng
     )
     assert (scaling is None) == (calibration is None)
 
-    def estimate(i, j):
-        probabilities = target[j]
-        if calibration is not None:
-            bias = calibration == "bcts"
-            scaling, _ = fit_scaling(logits_of(source[i]), labels[i], bias=bias)
-            probabilities = scaling(logits_of(probabilities))
-        return fit_prior(probabilities, np.bincount(labels[i]) / len(i))[0]
+    def likely(i, j):
+        seen, new = calibrated(source[i], labels[i], target[j], calibration)
+        prior = np.bincount(labels[i]) / len(i)
+        return seen, new, prior, fit_prior(new, prior)[0]
+
+    def by_scores(i, j):
+        seen, new, prior, shares = likely(i, j)
+        held = np.maximum(shares, 1 / len(j))
+        told, new = (likelihood_scores(held, P / prior) for P in (seen, new))
+        return estimate_prior(confusion_means(told, labels[i], 3), new.mean(axis=0))
 
     everything = np.arange(len(source)), np.arange(len(target))
-    assert_allclose(found.shares, estimate(*everything), atol=1e-6)
-    spread = loop(estimate, len(source), len(target)).std(axis=0)
+    assert_allclose(found.shares, likely(*everything)[3], atol=1e-6)
+    # Though calibration and likelihood are fitted anew to each draw in the loop.
+    spread = loop(by_scores, len(source), len(target)).std(axis=0)
     assert_allclose(found.resampled.std(axis=0), spread, rtol=0.25)
     if calibration == "bcts":
         assert_allclose(found.shares, TRUE, atol=0.12)
+        spread = loop(lambda i, j: likely(i, j)[3], len(source), len(target))
+        assert_allclose(found.resampled.std(axis=0), spread.std(axis=0), rtol=0.25)
 
 
 def test_spread_of_kernel_means():
@@ -148,18 +166,62 @@ def test_spread_of_kernel_means():
     assert_allclose(found.resampled.std(axis=0), spread, rtol=0.3)
 
 
-def test_coverage():
-    inside = []
-    for seed in range(60):
-        _, labels, _, source, target = draw(seed + 10)
-        rng = np.random.RandomState(seed)
-        options = {"n_bootstrap": 100, "rng": rng}
+def test_interval_holds_the_estimate():
+    rng = np.random.RandomState(0)
+    resampled = rng.dirichlet([6.0, 3.0, 1.0], 99)
+    outside = PriorEstimate(np.array([1.0, 0.0, 0.0]), resampled)
+    low, high = outside.interval(0.9).T
+    assert high[0] == 1
+    assert_array_equal(low[1:], 0)
+    # Five draws of a hundred are beyond each end: the fifth of 99 is the end.
+    assert_allclose(low[0], np.sort(resampled[:, 0])[4])
+    assert_allclose(high[1:], np.sort(resampled[:, 1:], axis=0)[94])
+    unknown = PriorEstimate(TRUE, resampled, known=False)
+    assert_array_equal(unknown.interval(0.9), [[0, 1]] * 3)
+
+
+def held(method, source, labels, target, seed, level):
+    """Return which of the true shares the interval of a method holds."""
+    options = {"n_bootstrap": 100, "rng": np.random.RandomState(seed)}
+    if method == "bbse":
         confusion = confusion_means(source, labels, 3)
-        rest = {"penalty": None, "shift_scale": 1.0, **options}
-        found = by_confusion(confusion, source, labels, target, **rest)
-        likely, _ = by_likelihood(source, labels, target, calibration="bcts", **options)
-        for estimate in (found, likely):
-            low, high = estimate.interval(0.9).T
-            inside.append((low <= TRUE) & (TRUE <= high))
-    # 360 intervals, dependent by threes and twos: 0.9 give or take 0.03.
-    assert 0.82 < np.mean(inside) < 0.97
+        options.update(penalty=None, shift_scale=1.0)
+        found = by_confusion(confusion, source, labels, target[None], **options)
+    else:
+        found, _ = by_likelihood(
+            source, labels, target[None], calibration="bcts", **options
+        )
+    low, high = found.interval(level).T
+    return (low <= TRUE) & (TRUE <= high)
+
+
+@pytest.mark.parametrize("method", ["bbse", "em"])
+def test_coverage(method):
+    inside = [
+        held(method, source, labels, target, seed, 0.9)
+        for seed in range(100)
+        for _, labels, _, source, target in [draw(seed + 10)]
+    ]
+    # 300 intervals, dependent by threes: 0.9 give or take 0.03.
+    assert 0.83 < np.mean(inside) < 0.97
+
+
+def test_coverage_where_calibration_is_not_enough():
+    inside, errors = [], []
+    for seed in range(100):
+        _, labels, _, source, target = draw(seed + 10, 300, 300)
+        # Too sure of class 0, not sure enough of class 1.
+        source, target = (
+            P ** np.where(P.argmax(axis=1) == 0, 3.0, 0.4)[:, None]
+            for P in (source, target)
+        )
+        source, target = (P / P.sum(axis=1, keepdims=True) for P in (source, target))
+        inside.append(held("em", source, labels, target, seed, 0.95))
+        found, _ = by_likelihood(
+            source, labels, target[None], calibration="bcts", n_bootstrap=0, rng=None
+        )
+        errors.append(found.shares - TRUE)
+    # The estimate is off by more than chance, and the interval knows.
+    bias, chance = np.mean(errors, axis=0), np.std(errors, axis=0)
+    assert np.max(np.abs(bias) / chance) > 1.0
+    assert np.mean(inside) > 0.9
