@@ -85,7 +85,11 @@ def _bounded_logit(probability, n_rows):
 
 
 def domain_folds(groups, is_target, n_folds, rng):
-    """Deal groups of equal rows to folds, evenly within each domain.
+    """Deal rows to folds, evenly within each domain.
+
+    Copies of a row of one domain are in one fold: else no row would be held out. A row
+    that both domains have is a value rather than a copy, and its share in each domain
+    is what there is to learn: such rows are dealt one by one.
 
     Parameters
     ----------
@@ -96,7 +100,7 @@ def domain_folds(groups, is_target, n_folds, rng):
     n_folds : int
         Number of folds.
     rng : RandomState
-        Deals the groups.
+        Deals the rows.
 
     Returns
     -------
@@ -110,14 +114,21 @@ def domain_folds(groups, is_target, n_folds, rng):
     only = (in_source if in_source.sum() < 2 else False) | (
         in_target if in_target.sum() < 2 else np.zeros(n_groups, dtype=bool)
     )
-    dealt = np.flatnonzero(~only)
-    # Groups of the source first, then of both, then of the target: dealt in turn, each
-    # domain comes into every fold, or at least into two.
-    kind = in_target.astype(int) - in_source
-    dealt = dealt[np.lexsort((rng.permutation(len(dealt)), kind[dealt]))]
-    folds = np.full(n_groups, -1)
-    folds[dealt] = np.arange(len(dealt)) % n_folds
-    return folds[groups]
+    dealt, rank = np.flatnonzero(~only), np.zeros(n_groups, dtype=int)
+    rank[dealt] = rng.permutation(len(dealt))
+    # What is dealt as one: a group of copies, or after all groups a row that both have.
+    is_shared = (in_source & in_target)[groups]
+    units = np.where(is_shared, n_groups + np.cumsum(is_shared) - 1, groups)
+    _, first = np.unique(units, return_index=True)
+    first = first[~only[groups[first]]]
+    # The source first, then what both domains have, then the target: dealt in turn,
+    # each domain comes into every fold, or at least into two.
+    kind = (in_target.astype(int) - in_source)[groups]
+    keys = rank[groups], is_target & is_shared, kind
+    first = first[np.lexsort([key[first] for key in keys])]
+    folds = np.full(units.max() + 1, -1)
+    folds[units[first]] = np.arange(len(first)) % n_folds
+    return folds[units]
 
 
 def cross_fit(X, is_target, folds, estimator, calibration=None):

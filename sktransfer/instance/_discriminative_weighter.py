@@ -48,7 +48,8 @@ class DiscriminativeWeighter(BaseRatioWeighter):
         enough. None: logistic regression on standardised columns. Where it has
         `random_state=None`, the one of this weighter is set.
     cv : int, default=5
-        Number of folds. Equal rows are in one fold, whichever domain they are from.
+        Number of folds. Copies of a row are in one fold, but rows that both domains
+        have, values of discrete columns for example, are held out one by one.
         None: one classifier on all rows, and training rows are weighed by it.
     calibration : {"sigmoid", "isotonic"}, default=None
         Correct the odds by those observed on held-out rows: for classifiers that are
@@ -179,8 +180,9 @@ class DiscriminativeWeighter(BaseRatioWeighter):
             self._classifier(sparse.issparse(X), rng),
             self.calibration,
         )
-        by_row = np.empty(len(order))
-        by_row[order] = values
+        # Equal rows may have been held out with different folds.
+        sums = np.bincount(groups[order], weights=values)
+        by_row = (sums / np.bincount(groups))[groups]
         return ratio, by_row[~is_target][place]
 
     def _apart(self, X, domains):

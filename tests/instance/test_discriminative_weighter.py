@@ -73,6 +73,21 @@ def test_is_consistent_where_the_classifier_is():
     assert errors[2] < 0.03
 
 
+def test_values_that_both_domains_have():
+    # Folds that hold out whole values would learn the shares without them.
+    shares, n, errors = np.array([[0.5] * 4, [0.7, 0.4, 0.5, 0.6]]), 4000, []
+    for cv in (5, None):
+        rng = np.random.RandomState(0)
+        X, Z = ((rng.rand(n, 4) < p).astype(float) for p in shares)
+        ratio = np.prod(np.where(X == 1, shares[1], 1 - shares[1]) * 2, axis=1)
+        weights = weights_of(np.r_[X, Z], np.repeat([1, -1], n), cv=cv)
+        errors.append(mean_error(weights, ratio))
+        values, first = np.unique(X, axis=0, return_inverse=True)
+        for k in range(len(values)):
+            assert np.ptp(weights[first.ravel() == k]) < 1e-12
+    assert errors[0] < 1.1 * errors[1] < 0.1
+
+
 def test_equals_a_loop_over_folds():
     X, domain = draw()
     groups = row_groups(X)[0]
@@ -187,7 +202,13 @@ def test_folds(n_source, n_target, n_folds, values, seed):
     is_target = np.arange(n_source + n_target) >= n_source
     folds = domain_folds(groups, is_target, n_folds, rng)
     for group in range(groups.max() + 1):
-        assert len(set(folds[groups == group])) == 1
+        copies = groups == group
+        if len(set(is_target[copies])) == 1:
+            assert len(set(folds[copies])) == 1
+            continue
+        for part in (copies & is_target, copies & ~is_target):
+            counts = np.bincount(folds[part][folds[part] >= 0], minlength=n_folds)
+            assert np.ptp(counts) <= 1
     for k in range(n_folds):
         if np.any(folds == k):
             assert set(is_target[folds != k]) == {False, True}
