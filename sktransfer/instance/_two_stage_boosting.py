@@ -93,6 +93,21 @@ def _lowered(weight, losses, goal):
     return weight * (goal / weight.sum())
 
 
+def _shares(rows, n_steps):
+    """Return the target's share of the weight at each step, rising evenly to one."""
+    first = rows.weight[rows.domain < 0].sum() / rows.weight.sum()
+    return np.linspace(first, 1.0, n_steps)
+
+
+def _next_weights(rows, weight, model, share):
+    """Lower the source rows by the losses of a model that was fitted to the weights."""
+    if share == 1.0:  # all losses give the same: no source
+        losses = np.ones(len(weight))
+    else:
+        losses = value_losses(model, rows.X, rows.y)
+    return lowered_to_share(weight, losses, rows.domain < 0, share)
+
+
 def source_path(rows, estimator, n_steps, rng):
     """Yield the weights of the rows at each step of the first stage.
 
@@ -103,8 +118,7 @@ def source_path(rows, estimator, n_steps, rng):
     estimator : regressor
         The weak learner, whose errors lower the source rows.
     n_steps : int
-        Number of steps, at least 2. The target's share of the weight rises evenly from
-        what it is to one.
+        Number of steps, at least 2.
     rng : RandomState
         Draws the random states of the weak learner.
 
@@ -113,17 +127,13 @@ def source_path(rows, estimator, n_steps, rng):
     ndarray of shape (n_rows,)
         Weights that sum to one.
     """
-    is_target, total = rows.domain < 0, rows.weight.sum()
-    learner, weight = WeakLearner.of(estimator), rows.weight / total
-    first = weight[is_target].sum()
+    total, learner = rows.weight.sum(), WeakLearner.of(estimator)
+    weight, model = rows.weight / total, None
     yield weight
-    for share in np.linspace(first, 1.0, n_steps)[1:]:
-        if share == 1.0:  # all losses give the same: no source
-            losses = np.ones(len(weight))
-        else:
+    for share in _shares(rows, n_steps)[1:]:
+        if share < 1.0:
             model = learner.fit(rows.X, rows.y, total * weight, rng)
-            losses = value_losses(model, rows.X, rows.y)
-        weight = lowered_to_share(weight, losses, is_target, share)
+        weight = _next_weights(rows, weight, model, share)
         yield weight
 
 
@@ -152,8 +162,11 @@ def _predicted_out_of_fold(rows, estimator, n_rounds, n_steps, folds, rng):
         train[target[test]] = False
         kept, X_test = rows.take(train), rows.X[target[test]]
         n_target = len(target) - len(test)
-        path = source_path(kept, estimator, n_steps, rng)
-        for step, weight in enumerate(path):
+        weight = kept.weight / kept.weight.sum()
+        for step, share in enumerate(_shares(kept, n_steps)):
+            if step > 0:
+                # The first round of a step is the model that the first stage asks for.
+                weight = _next_weights(kept, weight, rounds.models[0], share)
             rounds = _second_stage(kept, weight, estimator, n_rounds, rng)
             model = median_of_rounds(rounds, n_rounds, n_target)
             predicted[step, test] = model.predict(X_test)

@@ -6,7 +6,9 @@
 Both sides get the same weak learner, the same number of rounds and the same rows, ours
 without the comparison with the target alone. Time: medians of runs in turn. Errors:
 means over draws of the labelled target rows, with the same learner boosted on the
-source alone, on the target alone and on both pooled beside them.
+source alone, on the target alone and on both pooled beside them. In two stages ours
+boosts for each step and fold, as the paper has it, where ADAPT fits a single weak
+learner: 480 fits against 150 with 10 rounds, 10 steps and 5 folds.
 
 - Heart disease, three hospitals to the fourth (Hungary): accuracy.
 - Wine quality, white to red: mean squared error.
