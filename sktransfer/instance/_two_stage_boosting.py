@@ -162,12 +162,13 @@ def _predicted_out_of_fold(rows, estimator, n_rounds, n_steps, folds, rng):
         train[target[test]] = False
         kept, X_test = rows.take(train), rows.X[target[test]]
         n_target = len(target) - len(test)
-        weight = kept.weight / kept.weight.sum()
+        weight, first = kept.weight / kept.weight.sum(), None
         for step, share in enumerate(_shares(kept, n_steps)):
             if step > 0:
-                # The first round of a step is the model that the first stage asks for.
-                weight = _next_weights(kept, weight, rounds.models[0], share)
+                weight = _next_weights(kept, weight, first, share)
             rounds = _second_stage(kept, weight, estimator, n_rounds, rng)
+            # The first stage asks for a model of the same weights.
+            first = rounds.models[0]
             model = median_of_rounds(rounds, n_rounds, n_target)
             predicted[step, test] = model.predict(X_test)
     return predicted
