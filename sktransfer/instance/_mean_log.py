@@ -1,26 +1,28 @@
 """The convex programme of KLIEP: the mixture of given columns with the best mean log.
 
 Maximise f(b) = sum_j w_j log (A b)_j over b >= 0 with sum(b) = 1, for A >= 0 and
-shares w. Each step solves the quadratic model of f on the simplex exactly (sequential
-quadratic programming) and goes there as far as f ascends. With g = A' (w / A b) the
-optimum is at most log(max(g)) above f(b): that is the gap.
+shares w. The sum need not be held: where f(b) - sum(b) is largest over b >= 0, it is
+one (Kim, Carbonetto, Stephens and Anitescu, 2020). Each step solves the quadratic model
+of that exactly (sequential quadratic programming) and goes there as far as f ascends.
+With g = A' (w / A b) the optimum is at most log(max(g)) above f(b): that is the gap.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from sktransfer._active_set import solve_active_set
+from sktransfer.instance._nonnegative_program import solve_nonnegative
 from sktransfer.instance._simplex_steps import solve_from_few
 
 __all__ = ["MeanLogResult", "maximize_mean_log"]
 
 _EM_STEPS = 30
+_EM_RATE = 0.75
 _MIXED_IN = 0.1
-_UNLIKELY = 1e-2
-_EXCHANGES = 8
-_PULL = 1e-9
-_BLOCK_BYTES = 2**22
+_SINGLE_TOL = 1e-4
+_LEAST_RATIO = 0.1
+_MOST_PULL, _LEAST_PULL = 1e-4, 1e-9
+_BLOCK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def maximize_mean_log(A, weights, *, start=None, tol=1e-8, max_iter=200):
     weights : ndarray of shape (n_rows,)
         Shares of the rows, of sum one.
     start : ndarray of shape (n_columns,), default=None
-        The optimum of a similar programme, to begin there. None: equal shares.
+        About the optimum, to begin there. None: equal shares, and EM steps from there.
     tol : float, default=1e-8
         Largest distance of the objective from the optimum.
     max_iter : int, default=200
@@ -53,104 +55,128 @@ def maximize_mean_log(A, weights, *, start=None, tol=1e-8, max_iter=200):
     -------
     MeanLogResult
     """
-    b = np.full(A.shape[1], 1.0 / A.shape[1])
-    if start is not None:
-        if _gap(A.T @ _pull(A @ start, weights)) <= tol:
-            b = start
-        else:
-            b = (1 - _MIXED_IN) * start + _MIXED_IN * b
-    b, mixture = _em_steps(A, weights, b, tol)
-    # The columns that the optimum rests on, as far as they are known.
-    likely = b > _UNLIKELY * b.max() if start is None else start > 0
-    for n_iter in range(max_iter + 1):
-        gradient = A.T @ (weights / mixture)
+    b = _em_steps(A, weights, tol) if start is None else start
+    mixture, n_iter, steps = A @ b, 0, 1
+    if start is not None and _gap(_pull(A.T, weights, mixture)) > 1:
+        # A row without a column in use would have no bound on its pull.
+        b = (1 - _MIXED_IN) * b + _MIXED_IN / len(b)
+        mixture = A @ b
+    single = tol < _SINGLE_TOL
+    while True:
+        gradient = _pull(A.T, weights, mixture)
         gap = _gap(gradient)
-        if gap <= tol or n_iter == max_iter:
+        if gap <= tol or n_iter >= max_iter or not (steps or single):
             break
-        moved, likely = _step(A, weights, b, mixture, gradient, likely)
-        if moved is None:
-            break
-        b, mixture = moved
+        # Far from the optimum single precision is enough.
+        single = single and steps > 0 and gap > 10 * _SINGLE_TOL
+        kind, goal = (np.float32, _SINGLE_TOL) if single else (np.float64, 0.5 * tol)
+        used = np.flatnonzero((b > 0) | (gradient > 1))
+        part, b = _part(A, used, mixture, kind), b.copy()
+        shares = weights.astype(kind)
+        b[used], steps = _ascend_among(part, shares, b[used], goal, max_iter - n_iter)
+        mixture = A @ b
+        n_iter += steps
     return MeanLogResult(b, float(weights @ np.log(mixture)), gap, n_iter)
+
+
+def _part(A, used, mixture, kind):
+    """Return columns of A as rows, in units of the mixture: none is too small."""
+    part = np.empty((len(used), len(A)), dtype=kind)
+    columns = A.T if len(used) == A.shape[1] else A.T[used]
+    return np.divide(columns, mixture, out=part, casting="same_kind")
 
 
 def _gap(gradient):
     return float(np.log(max(gradient.max(), 1.0)))
 
 
-def _pull(mixture, weights):
-    return weights / np.maximum(mixture, 1e-300)
+def _pull(columns, weights, mixture):
+    pull = columns @ (weights / np.maximum(mixture, np.finfo(columns.dtype).tiny))
+    return pull.astype(np.float64, copy=False)
 
 
-def _em_steps(A, weights, b, tol):
-    """Ascend by EM, in cheap steps, as long as it comes on."""
-    mixture, before = A @ b, np.inf
+def _em_steps(A, weights, tol):
+    """Ascend from equal shares by EM, in cheap steps, as long as it comes on."""
+    b, before = np.full(A.shape[1], 1.0 / A.shape[1]), np.inf
     for _ in range(_EM_STEPS):
-        gradient = A.T @ (weights / mixture)
+        gradient = _pull(A.T, weights, A @ b)
         gap = _gap(gradient)
-        if gap <= tol or gap > 0.9 * before:
+        if gap <= tol or gap > _EM_RATE * before:
             break
         before = gap
         b = b * gradient
         b /= b.sum()
-        mixture = A @ b
-    return b, mixture
+    return b
 
 
-def _step(A, weights, b, mixture, gradient, likely):
-    """Return the next point and its mixture, and the columns that its model rests on.
+def _ascend_among(columns, weights, b, tol, max_iter):
+    """Take steps among few columns until these are near their optimum, or fewer do.
 
-    The point is None where rounding allows no ascent.
+    Returns the point and the number of steps, zero where rounding allows none.
     """
-    free = np.flatnonzero((b > 0) | (gradient > 1))
-    H = _curvature(A, free, np.sqrt(weights) / mixture)
-    goal = np.zeros_like(b)
-    goal[free] = _model_optimum(H, 2 * gradient[free], b[free], likely[free])
-    likely = goal > 0
-    moved = _ascend(A, weights, b, mixture, gradient, goal / goal.sum())
-    if moved is not None:
-        return moved, likely
-    # Towards the best column alone f ascends wherever there is a gap.
-    goal = (np.arange(len(b)) == np.argmax(gradient)).astype(np.float64)
-    return _ascend(A, weights, b, mixture, gradient, goal), likely
+    root, likely = np.sqrt(weights), None
+    mixture = b.astype(columns.dtype, copy=False) @ columns
+    for n_iter in range(max_iter + 1):
+        gradient = _pull(columns, weights, mixture)
+        free = (b > 0) | (gradient > 1)
+        gap, few = _gap(gradient), 2 * np.count_nonzero(free) < len(b)
+        if gap <= tol or n_iter == max_iter or (few and n_iter):
+            return b, n_iter
+        if likely is None:
+            likely = gradient > 1 if b.min() > 0 else b > 0
+        part = columns if free.all() else columns[free]
+        H = _curvature(part, root / mixture)
+        goal = np.zeros_like(b)
+        goal[free] = _model_optimum(H, gradient[free], b[free], likely[free], gap)
+        likely = goal > 0
+        moved = _ascend(columns, weights, b, mixture, gradient, goal / goal.sum())
+        if moved is None:
+            # Towards the best column alone f ascends wherever there is a gap.
+            goal = (np.arange(len(b)) == np.argmax(gradient)).astype(np.float64)
+            moved = _ascend(columns, weights, b, mixture, gradient, goal)
+        if moved is None:
+            return b, n_iter
+        b, mixture = moved
 
 
-def _ascend(A, weights, b, mixture, gradient, goal):
+def _ascend(columns, weights, b, mixture, gradient, goal):
     """Halve the way to the goal until f ascends by enough."""
     move = goal - b
-    change, slope = (A @ move) / mixture, float(gradient @ move)
+    change = (move.astype(columns.dtype, copy=False) @ columns) / mixture
+    slope = float(gradient @ move)
     for length in 0.5 ** np.arange(40):
-        ratio = 1 + length * change
-        if ratio.min() <= 0:
+        ratio = 1 + columns.dtype.type(length) * change
+        if ratio.min() < _LEAST_RATIO:
             continue
         if weights @ np.log(ratio) >= max(1e-4 * length * slope, 1e-300):
             b = b + length * move
             b[b < 1e-15] = 0
-            b /= b.sum()
-            return b, A @ b
+            total = b.sum()
+            return b / total, mixture * (ratio / columns.dtype.type(total))
     return None
 
 
-def _curvature(A, columns, scale):
-    """Return B'B with B the columns of A, their rows scaled, without making B."""
-    whole = len(columns) == A.shape[1]
+def _curvature(columns, scale):
+    """Return the products of columns, their rows scaled."""
     H = np.zeros((len(columns), len(columns)))
-    step = max(64, _BLOCK_BYTES // (8 * len(columns)))
-    for start in range(0, len(A), step):
+    step = max(64, _BLOCK_BYTES // (columns.itemsize * len(columns)))
+    for start in range(0, len(scale), step):
         rows = slice(start, start + step)
-        block = A[rows] if whole else A[rows][:, columns]
-        block = block * scale[rows, None]
-        H += block.T @ block
+        block = columns[:, rows] * scale[rows]
+        H += block @ block.T
     return H
 
 
-def _model_optimum(H, linear, b, likely):
-    """Minimise 1/2 y'Hy - linear'y over the simplex, with a slight pull to b."""
-    diagonal = np.diag_indices_from(H)
-    pull = _PULL * (H[diagonal] + 1e-3 * H[diagonal].max())
-    H[diagonal] += pull
-    linear = linear + pull * b
-    start = np.where(likely, b, 0.0) if np.any(b[likely]) else b
-    start = start / start.sum()
-    goal = solve_active_set(H, linear, 2.0, 1.0, 1.0, start, max_iter=_EXCHANGES)
-    return solve_from_few(H, linear) if goal is None else goal
+def _model_optimum(H, gradient, b, likely, gap):
+    """Minimise 1/2 y'Hy - (2 g - 1)'y over y >= 0, with a slight pull to b.
+
+    The nearer the optimum the slighter, so that it costs no step.
+    """
+    diagonal = np.einsum("ii->i", H)
+    pull = np.clip(0.01 * gap, _LEAST_PULL, _MOST_PULL)
+    pull = pull * (diagonal + 1e-3 * diagonal.max())
+    diagonal += pull
+    linear = 2 * gradient + pull * b
+    goal, solved = solve_nonnegative(H, linear - 1, likely)
+    # On the simplex the model's optimum is another one, of use as well.
+    return goal if solved and goal.any() else solve_from_few(H, linear)

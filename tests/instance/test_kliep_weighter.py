@@ -6,8 +6,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import rbf_kernel
 
 from sktransfer import KLIEPWeighter
-from sktransfer.instance._centre_kernels import draw_centres, weighted_rows
-from sktransfer.instance._kliep import cross_validate_gamma, log_source_sums
 from tests.instance.known_ratios import agreement, draw_known, mean_error
 
 pytestmark = pytest.mark.filterwarnings(
@@ -70,40 +68,6 @@ def test_ratio_has_mean_one_and_the_objective():
     assert np.abs(centres[:, None] - X[90:]).max(axis=2).min(axis=1).max() < 1e-12
 
 
-def test_cross_validation_by_hand():
-    X, _ = draw(40, 30)
-    source, target = weighted_rows(X[:40]), weighted_rows(X[40:])
-    centres = draw_centres(target, 12, np.random.RandomState(0))
-    gammas = np.array([0.3, 3.0])
-    rng = np.random.RandomState(1)
-    of_source, of_target = rng.permutation(40) % 4, rng.permutation(30) % 4
-    sums = log_source_sums(source, centres, gammas, of_source)
-    found = cross_validate_gamma(
-        target, centres, gammas, of_target, sums, np.full(4, 0.25)
-    )
-    rows = centres.rows + centres.origin
-    for gamma, score in zip(gammas, found, strict=True):
-        K_source, K = (
-            rbf_kernel(part.X, rows, gamma=gamma) for part in (source, target)
-        )
-        expected = 0.0
-        for k in range(4):
-            kept, out = of_target != k, of_target == k
-            b = K_source[of_source != k].mean(axis=0)
-            w = np.full(kept.sum(), 1 / kept.sum())
-            a = minimize(
-                lambda a, A=K[kept], w=w: -w @ np.log(A @ a),
-                1 / (12 * b),
-                bounds=[(0, None)] * 12,
-                constraints={"type": "eq", "fun": lambda a, b=b: b @ a - 1},
-                method="SLSQP",
-                options={"ftol": 1e-12, "maxiter": 500},
-            ).x
-            scale = (K_source[of_source == k] @ a).mean()
-            expected += np.log(K[out] @ a / scale).sum() / 30
-        assert_allclose(score, expected, atol=5e-3)
-
-
 @pytest.mark.parametrize(
     ("case", "p"),
     [
@@ -118,7 +82,7 @@ def test_cross_validation_by_hand():
 )
 def test_follows_the_true_ratio(case, p):
     errors = {150: 0.0, 2500: 0.0}
-    for seed in range(4):
+    for seed in range(16):
         for n in errors:
             X, domain, ratio = draw_known(case, p, n, seed)
             weights = fit(X, domain).sample_weight_
@@ -139,36 +103,6 @@ def test_held_out_source_rows_keep_kernels_wide():
     error = mean_error(chosen.sample_weight_, ratio)
     assert error <= 1.1 * min(errors)
     assert error < 0.6 * errors[-1]
-
-
-def test_race_gives_up_only_what_is_clearly_worse():
-    X = draw_known("gaussians", 2, 500)[0]
-    source, target = weighted_rows(X[:500]), weighted_rows(X[500:])
-    centres = draw_centres(target, 50, np.random.RandomState(0))
-    gammas, folds = np.array([0.1, 0.4, 0.5, 500.0]), np.arange(500) % 5
-    sums = log_source_sums(source, centres, gammas, folds)
-    shares = np.full(5, 0.2)
-    scores = cross_validate_gamma(target, centres, gammas, folds, sums, shares)
-    assert np.isneginf(scores[3])
-    # The best has the score that it has alone.
-    best = np.argmax(scores)
-    alone = cross_validate_gamma(
-        target, centres, gammas[[best]], folds, sums[:, [best]], shares
-    )
-    assert_allclose(scores[best], alone[0])
-
-
-@pytest.mark.parametrize("gammas", [(0.3, 1.2, 4.8), (0.3, 1.0, 4.0)])
-def test_sums_of_several_widths(gammas):
-    X, _ = draw(60, 30)
-    source, target = weighted_rows(X[:60]), weighted_rows(X[60:])
-    centres = draw_centres(target, 12, np.random.RandomState(0))
-    found = log_source_sums(source, centres, np.array(gammas), np.arange(60) % 2)
-    for fold in (0, 1):
-        part = source.X[fold::2]
-        for k, gamma in enumerate(gammas):
-            K = rbf_kernel(part, centres.rows + centres.origin, gamma=gamma)
-            assert_allclose(found[fold, k], np.log(K.sum(axis=0) / 60), rtol=1e-10)
 
 
 def test_score_is_the_divergence():

@@ -1,0 +1,92 @@
+"""Sums of kernels over the source rows of each fold, for several widths."""
+
+import numpy as np
+
+__all__ = ["SourceSums", "log_sum"]
+
+_LEAST = 1e-280
+
+
+class SourceSums:
+    """Logs of the kernels' weighted sums, made when a width is asked for.
+
+    Parameters
+    ----------
+    source : WeightedRows
+        Source rows.
+    centres : Centres
+        Centres.
+    gammas : ndarray of shape (n_gammas,)
+        Widths of the kernel, ascending.
+    folds : ndarray of shape (n_rows,), int
+        Fold of each row, from 0, none empty.
+
+    Attributes
+    ----------
+    shares : ndarray of shape (n_folds,)
+        Share of the source rows in each fold.
+    """
+
+    def __init__(self, source, centres, gammas, folds):
+        self._centres, self._gammas = centres, gammas
+        self._parts = [source.take(folds == fold) for fold in range(folds.max() + 1)]
+        self.shares = np.array([part.weights.sum() for part in self._parts])
+        self._of_width = {}
+
+    def __getitem__(self, k):
+        """Return the logs of the sums at one width, ndarray (n_folds, n_centres).
+
+        Finite however far the source rows are.
+        """
+        if k not in self._of_width:
+            # Those of the middle and of narrower kernels at once, or of wider ones.
+            middle, n = len(self._gammas) // 2, len(self._gammas)
+            side = range(middle) if k < middle else range(middle, n)
+            gammas = self._gammas[side.start : side.stop]
+            parts = [_log_sums(part, self._centres, gammas) for part in self._parts]
+            self._of_width.update(zip(side, np.stack(parts, axis=1), strict=True))
+        return self._of_width[k]
+
+
+def _log_sums(part, centres, gammas):
+    sums = np.zeros((len(gammas), len(centres)))
+    for rows, distances in centres.blocks(part):
+        for k, kernels in enumerate(_kernels_by_width(distances, gammas)):
+            sums[k] += part.weights[rows] @ kernels
+    return np.log(sums) if sums.min() > _LEAST else _far_sums(part, centres, gammas)
+
+
+def _far_sums(part, centres, gammas):
+    """Return the logs of sums relative to the nearest row."""
+    nearest = np.full(len(centres), np.inf)
+    sums = np.zeros((len(gammas), len(centres)))
+    for rows, distances in centres.blocks(part):
+        nearer = np.minimum(nearest, distances.min(axis=0))
+        sums *= np.exp(-gammas[:, None] * (nearest - nearer))
+        nearest = nearer
+        distances -= nearest
+        for k, kernels in enumerate(_kernels_by_width(distances, gammas)):
+            sums[k] += part.weights[rows] @ kernels
+    return np.log(sums) - gammas[:, None] * nearest
+
+
+def _kernels_by_width(distances, gammas):
+    """Yield the kernels of each width, ascending ones, in one array."""
+    kernels = np.empty_like(distances)
+    before = 0.0
+    for gamma in gammas:
+        if before and abs(gamma / before - 4) < 1e-12:
+            # The fourth power of the last ones costs less than exponentials.
+            np.square(kernels, out=kernels)
+            np.square(kernels, out=kernels)
+        else:
+            np.exp(np.multiply(distances, -gamma, out=kernels), out=kernels)
+        before = gamma
+        yield kernels
+
+
+def log_sum(logs, axis):
+    """Return the log of the sum of exponentials along an axis."""
+    largest = logs.max(axis=axis, keepdims=True)
+    sums = np.exp(logs - largest).sum(axis=axis)
+    return np.log(sums) + largest.squeeze(axis)
