@@ -1,5 +1,7 @@
 """Sums of kernels over the source rows of each fold, for several widths."""
 
+from itertools import pairwise
+
 import numpy as np
 
 __all__ = ["SourceSums", "log_sum"]
@@ -50,38 +52,39 @@ class SourceSums:
 
 def _log_sums(part, centres, gammas):
     sums = np.zeros((len(gammas), len(centres)))
-    for rows, distances in centres.blocks(part):
-        for k, kernels in enumerate(_kernels_by_width(distances, gammas)):
+    for rows, logs in centres.blocks(part, -gammas[0]):
+        for k, kernels in enumerate(_kernels_by_width(logs, gammas)):
             sums[k] += part.weights[rows] @ kernels
     return np.log(sums) if sums.min() > _LEAST else _far_sums(part, centres, gammas)
 
 
 def _far_sums(part, centres, gammas):
     """Return the logs of sums relative to the nearest row."""
-    nearest = np.full(len(centres), np.inf)
+    widths = gammas[:, None] / gammas[0]
+    nearest = np.full(len(centres), -np.inf)
     sums = np.zeros((len(gammas), len(centres)))
-    for rows, distances in centres.blocks(part):
-        nearer = np.minimum(nearest, distances.min(axis=0))
-        sums *= np.exp(-gammas[:, None] * (nearest - nearer))
+    for rows, logs in centres.blocks(part, -gammas[0]):
+        nearer = np.maximum(nearest, logs.max(axis=0))
+        sums *= np.exp(widths * (nearest - nearer))
         nearest = nearer
-        distances -= nearest
-        for k, kernels in enumerate(_kernels_by_width(distances, gammas)):
+        logs -= nearest
+        for k, kernels in enumerate(_kernels_by_width(logs, gammas)):
             sums[k] += part.weights[rows] @ kernels
-    return np.log(sums) - gammas[:, None] * nearest
+    return np.log(sums) + widths * nearest
 
 
-def _kernels_by_width(distances, gammas):
-    """Yield the kernels of each width, ascending ones, in one array."""
-    kernels = np.empty_like(distances)
-    before = 0.0
-    for gamma in gammas:
-        if before and abs(gamma / before - 4) < 1e-12:
-            # The fourth power of the last ones costs less than exponentials.
+def _kernels_by_width(logs, gammas):
+    """Yield the kernels of each width, in one array, from the logs of the first."""
+    # The fourth power of the last kernels costs less than exponentials.
+    fourfold = all(abs(after / gamma - 4) < 1e-12 for gamma, after in pairwise(gammas))
+    kernels = np.exp(logs, out=logs if fourfold else None)
+    yield kernels
+    for gamma in gammas[1:]:
+        if fourfold:
             np.square(kernels, out=kernels)
             np.square(kernels, out=kernels)
         else:
-            np.exp(np.multiply(distances, -gamma, out=kernels), out=kernels)
-        before = gamma
+            np.exp(gamma / gammas[0] * logs, out=kernels)
         yield kernels
 
 
