@@ -70,6 +70,33 @@ def test_reaches_the_optimum(seed, n, m, log_gamma, p):
     assert_allclose(found.coefficients @ gradient, 1, rtol=1e-9)
 
 
+@settings(deadline=None, max_examples=30)
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(2, 300),
+    m=st.integers(2, 30),
+    log_gamma=st.floats(-4, 5),
+    p=st.integers(1, 5),
+)
+def test_any_start_will_do(seed, n, m, log_gamma, p):
+    A, w = kernels(n, min(n, m), np.exp(log_gamma), p, seed), shares(n, seed)
+    rng = np.random.RandomState(seed)
+    start = rng.exponential(size=A.shape[1]) * (rng.uniform(size=A.shape[1]) < 0.5)
+    start[rng.randint(A.shape[1])] += 1.0
+    found = maximize_mean_log(A, w, start=start / start.sum())
+    assert found.gap <= 1e-8
+    assert_allclose(found.objective, maximize_mean_log(A, w).objective, atol=2e-8)
+
+
+def test_units_of_the_rows_do_not_matter():
+    A, w = kernels(300, 40, 2.0), shares(300)
+    units = 10.0 ** np.random.RandomState(0).uniform(-200, 200, size=(300, 1))
+    found, other = maximize_mean_log(A, w), maximize_mean_log(units * A, w)
+    assert other.gap <= 1e-8
+    assert_allclose(other.coefficients, found.coefficients, atol=1e-6)
+    assert_allclose(other.objective, found.objective + w @ np.log(units[:, 0]))
+
+
 def test_limits():
     # Columns apart from each other: the share of the rows that each one holds.
     A = np.kron(np.eye(3), np.ones((2, 1)))
