@@ -111,6 +111,7 @@ def _with_weights(transformers, config, name):
                 local_files_only=name.is_folder,
                 trust_remote_code=False,
                 output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are named below
             )
     except pickle.UnpicklingError as error:
         raise ValueError(
@@ -131,6 +132,13 @@ def _with_weights(transformers, config, name):
         ) from error
     except (OSError, ValueError) as error:
         raise _unavailable(name, error) from error
+    if info["mismatched_keys"]:
+        first, found, wanted = min(info["mismatched_keys"])
+        raise ValueError(
+            f"The weights of {name.where} are not those of its architecture "
+            f"(config.json): {first} has the shape {tuple(found)} in place of "
+            f"{tuple(wanted)}. Save the model again (save_pretrained)."
+        )
     return model, info["missing_keys"]
 
 

@@ -1,6 +1,7 @@
 """Weights of a network from a local file; nothing is unpickled."""
 
 import pickle
+import warnings
 from pathlib import Path
 
 import torch
@@ -33,7 +34,7 @@ def read_weights(path):
     read = load_file if path.suffix == ".safetensors" else _read_torch
     try:
         found = read(path)
-    except (SafetensorError, RuntimeError, EOFError, OSError) as error:
+    except (SafetensorError, RuntimeError, OSError) as error:
         raise ValueError(
             f"{path} is damaged or no file of weights: {error} Delete it and download "
             "or save it again."
@@ -53,10 +54,16 @@ def read_weights(path):
 
 def _read_torch(path):
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch says so of damaged files too, but names the object in this case only.
-        if "GLOBAL" not in str(error):
+        with warnings.catch_warnings():
+            # In a damaged file any byte may stand where the pickle protocol does.
+            warnings.filterwarnings("ignore", "Detected pickle protocol")
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except (MemoryError, RuntimeError, OSError):
+        raise
+    except Exception as error:
+        # Damaged files make torch raise nearly anything, an IndexError for example; of
+        # those with code in them it names the object.
+        if not isinstance(error, pickle.UnpicklingError) or "GLOBAL" not in str(error):
             raise RuntimeError("it is not in a format of torch.save.") from error
         raise ValueError(
             f"{path} holds more than tensors, and such a file can run code when it is "

@@ -274,7 +274,7 @@ def test_no_code_from_a_file_is_run(tmp_path):
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-@pytest.mark.parametrize("content", ["half", "text", "nothing"])
+@pytest.mark.parametrize("content", ["half", "text", "word", "protocol", "nothing"])
 def test_damaged_file(tmp_path, suffix, content):
     path = tmp_path / f"weights{suffix}"
     state = made("squeezenet1_1").state_dict()
@@ -283,6 +283,8 @@ def test_damaged_file(tmp_path, suffix, content):
     parts = {
         "half": data[: len(data) // 2],
         "text": b"<html>404</html>",
+        "word": b"junk",
+        "protocol": b"\x80\x8f" + data[2:],
         "nothing": b"",
     }
     path.write_bytes(parts[content])
