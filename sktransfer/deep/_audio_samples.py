@@ -110,7 +110,8 @@ class AudioSamples(TransformerMixin, BaseEstimator):
                 f"{n_cut} of {len(clips)} clips are longer than "
                 f"{self.n_samples_ / self.sample_rate:.3g} s and were cut; the longest "
                 f"has {lengths.max() / self.sample_rate:.3g} s. Set `max_seconds` to "
-                "keep them whole, or split them into rows.",
+                "keep them whole ('#max_seconds=5' after the name of a backbone), or "
+                "split them into rows.",
                 TruncationWarning,
                 stacklevel=2,
             )

@@ -14,6 +14,8 @@ from sktransfer.deep._adapters import (
     check_adapters,
 )
 from sktransfer.deep._keras_parts import is_keras, keras_blocks, keras_state
+from sktransfer.deep._out_of_memory import explain_out_of_memory
+from sktransfer.deep._rows_in import seems_channels_last
 
 __all__ = ["Network", "blocks_of", "build_backbone", "build_network"]
 
@@ -39,6 +41,13 @@ def default_cnn(n_channels):
 def build_backbone(backbone, sample):
     """Return a backbone of our own: new, made by the factory, or a deep copy."""
     if backbone is None:
+        shape = tuple(sample.shape[1:])
+        if seems_channels_last(shape):
+            raise ValueError(
+                "The default backbone takes images with their channels first, got rows "
+                f"of shape {shape}, which seem to have them last. Pass X.transpose(0, "
+                "3, 1, 2), or a backbone of your own if the first axis is right."
+            )
         make = default_mlp if sample.ndim == 2 else default_cnn
         return make(sample.shape[1])
     if isinstance(backbone, nn.Module):
@@ -274,13 +283,15 @@ def _count_features(backbone, sample):
     was_training = backbone.training
     backbone.eval()
     try:
-        with torch.no_grad():
+        with torch.no_grad(), explain_out_of_memory(1, sample.device):
             return flat_features(backbone(sample)).shape[1]
-    except torch.OutOfMemoryError:
-        raise
     except (RuntimeError, ValueError) as error:
+        shape = tuple(sample.shape[1:])
+        way_out = ""
+        if seems_channels_last(shape):
+            way_out = ". Put the channels first: X.transpose(0, 3, 1, 2)."
         raise ValueError(
-            f"The backbone cannot take rows of shape {tuple(sample.shape[1:])}: {error}"
+            f"The backbone cannot take rows of shape {shape}: {error}{way_out}"
         ) from error
     finally:
         backbone.train(was_training)

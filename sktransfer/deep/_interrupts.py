@@ -12,7 +12,7 @@ def keeping_state(model, resumed):
 
     The error is raised in any case. With ``on_interrupt="keep"`` the weights so far
     stay after Ctrl-C; else, and after any other error, a network that was fitted before
-    gets its weights back, and a new one is taken away.
+    gets its weights and its history back, and a new one is taken away.
 
     Parameters
     ----------
@@ -22,12 +22,13 @@ def keeping_state(model, resumed):
         Whether the network was fitted before.
     """
     before = copy.deepcopy(model.network_) if resumed else None
+    history = list(model.history_) if resumed else None
     try:
         yield
     except BaseException as error:
         kept = isinstance(error, KeyboardInterrupt) and model.on_interrupt == "keep"
         if not kept and resumed:
-            model.network_ = before
+            model.network_, model.history_ = before, history
         elif not kept:
             model.__dict__.pop("network_", None)
         if hasattr(model, "network_"):

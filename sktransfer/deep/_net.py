@@ -82,7 +82,7 @@ class Net(NeuralNet):
     def infer(self, x, **fit_params):
         """Compute the outputs; the rows' weights stay outside."""
         device = torch.device(self.device)
-        with explain_out_of_memory(len(x["X"]), device):
+        with self._explained(len(x["X"])):
             with autocast(device, self.phase.mixed_precision):
                 taken = {key: x[key] for key in ("X", "rows") if key in x}
                 inputs = taken if len(taken) > 1 else x["X"]
@@ -94,7 +94,7 @@ class Net(NeuralNet):
             rows, y = batch
             batch = {**rows, "X": _augmented(self.phase.augment, rows["X"])}, y
         self.batch_ = batch
-        with explain_out_of_memory(len(batch[0]["X"]), self.device):
+        with self._explained(len(batch[0]["X"])):
             try:
                 return super().train_step_single(batch, **fit_params)
             except ValueError as error:
@@ -105,6 +105,11 @@ class Net(NeuralNet):
                     "at least two rows and batch_size=2, or trainable='head', which "
                     "leaves it as it is."
                 ) from error
+
+    def _explained(self, n_rows):
+        """Return a context that says what to do where rows do not fit into memory."""
+        learns = self.phase.trainable != "head"
+        return explain_out_of_memory(n_rows, self.device, learns=learns)
 
     def rows_of_step(self, batch):
         """Count the rows of a batch."""

@@ -149,7 +149,8 @@ class SentenceTokenizer(
             warnings.warn(
                 f"{n_cut} of {len(texts)} texts have more than {width} tokens and were "
                 f"cut; the longest has {n_tokens.max()}. Raise `max_length` to keep "
-                "them whole, or split them into rows.",
+                "them whole ('#max_length=256' after the name of a backbone), or split "
+                "them into rows.",
                 TruncationWarning,
                 stacklevel=3,
             )

@@ -144,6 +144,11 @@ def test_backbone_must_return_one_tensor():
 def test_default_backbones_for_tables_and_images_only():
     with pytest.raises(ValueError, match=r"got 3-D. Pass a backbone"):
         FineTunedClassifier().fit(np.zeros((4, 2, 2)), [0, 1, 0, 1])
+    rows = np.zeros((4, 8, 8, 3))
+    with pytest.raises(ValueError, match=r"channels first, got rows of shape \(8, 8"):
+        FineTunedClassifier().fit(rows, [0, 1, 0, 1])
+    with pytest.raises(ValueError, match=r"Put the channels first: X\.transpose"):
+        FineTunedClassifier(nn.Conv2d(3, 4, 3)).fit(rows, [0, 1, 0, 1])
     for size in (1, 2, 3):  # images too small to be pooled
         X = np.random.RandomState(0).normal(size=(6, 2, size, size))
         model = FineTunedClassifier(pretrain_epochs=1).fit(X, [0, 1] * 3)

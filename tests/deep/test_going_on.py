@@ -1,5 +1,7 @@
 """Training that goes on: what it is held to, what is left after errors."""
 
+from pathlib import PosixPath
+
 import numpy as np
 import pytest
 import torch
@@ -111,6 +113,13 @@ def test_what_a_module_cannot_take_names_the_way_out():
         FineTunedClassifier(nn.Flatten()).fit(pictures, [0, 1])
     with pytest.raises(ValueError, match="SentenceTokenizer"):
         FineTunedClassifier(nn.Flatten()).fit([["a"], ["b"]], [0, 1])
+    with pytest.raises(TypeError, match=r"'PosixPath'\. A network .* in a pipeline"):
+        FineTunedClassifier(nn.Flatten()).fit([PosixPath("a.png")] * 2, [0, 1])
+    with pytest.raises(ValueError, match=r"or name a backbone"):
+        FineTunedClassifier().fit(["a", "b"], [0, 1])
+    with pytest.raises(ValueError, match=r"contains NaN") as seen:
+        FineTunedClassifier(nn.Flatten()).fit([[np.nan], [1.0]], [0, 1])
+    assert "Make it by" not in str(seen.value)
     with pytest.raises(ValueError, match=r"Pass backbone\.float\(\)"):
         FineTunedClassifier(nn.Linear(4, 2).bfloat16()).fit(*draw())
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -151,6 +152,10 @@ def test_single_things_are_refused():
     images, y = pictures(4)
     with pytest.raises(ValueError, match="Wrap a single one in a list"):
         FineTunedClassifier("tinted:one").fit("a picture.png", y)
+    with pytest.raises(ValueError, match="one entry for each sample, got none"):
+        FineTunedClassifier("tinted:one").fit([], [])
+    with pytest.raises(TypeError, match=r"got a sparse csr_array. Pass those"):
+        FineTunedClassifier("tinted:one").fit(sparse.csr_array(np.eye(4)), y)
     with pytest.raises(ValueError, match="No backbones are registered for 'tinte'"):
         FineTunedClassifier("tinte:one").fit(images, y)
     model = FineTunedClassifier("tinted:one", max_epochs=1).fit(images, y)

@@ -137,7 +137,7 @@ def test_what_is_too_long_is_cut_with_one_warning(minilm):
     assert len(seen) == 1
     message = str(seen[0].message)
     assert "the longest has 602" in message
-    assert "Raise `max_length`" in message
+    assert "Raise `max_length` to keep them whole ('#max_length=256' after" in message
     # [CLS] and [SEP] stay.
     assert_array_equal(found[1:, 0], 101)
     assert_array_equal(found[1:, -1], 102)

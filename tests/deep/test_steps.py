@@ -158,6 +158,7 @@ def test_interrupted_warm_start_goes_back():
     with pytest.raises(KeyboardInterrupt):
         model.set_callbacks(Interrupt(2)).fit(X, y)
     assert_array_equal(model.predict_proba(X), before)
+    assert model.n_iter_ == len(model.history_) == 3
 
 
 @pytest.mark.parametrize(
@@ -165,22 +166,28 @@ def test_interrupted_warm_start_goes_back():
     [
         torch.OutOfMemoryError("CUDA out of memory"),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("MPS backend out of memory (MPS allocated: 8 GB)"),
     ],
 )
 def test_out_of_memory_says_which_batch_size_to_try(error):
     class Greedy(nn.Module):
-        def __init__(self):
+        def __init__(self, most=2):
             super().__init__()
-            self.linear = nn.Linear(4, 2).double()
+            self.linear, self.most = nn.Linear(4, 2).double(), most
 
         def forward(self, X):
-            if len(X) > 2:
+            if len(X) > self.most:
                 raise error
             return self.linear(X)
 
     X, y, _ = draw()
-    with pytest.raises(MemoryError, match=r"A batch of 16 rows .* Try batch_size=8"):
+    match = r"A batch of 16 rows .* Try batch_size=8"
+    with pytest.raises(MemoryError, match=f"{match}; trainable='head' needs no"):
         FineTunedClassifier(Greedy(), batch_size=16).fit(X, y)
+    with pytest.raises(MemoryError, match=rf"{match}\.$"):
+        FineTunedClassifier(Greedy(), batch_size=16, trainable="head").fit(X, y)
+    with pytest.raises(MemoryError, match=r"A row does not fit .* a smaller backbone"):
+        FineTunedClassifier(Greedy(0)).fit(X, y)
     with (
         pytest.raises(MemoryError, match="smaller backbone"),
         explain_out_of_memory(1, "cpu"),
