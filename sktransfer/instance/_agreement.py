@@ -5,7 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import clone
 
-__all__ = ["AgreementScorer", "agreement_scores", "confident_half", "target_model"]
+__all__ = [
+    "AgreementScorer",
+    "agreement_scores",
+    "confident_half",
+    "judged",
+    "target_model",
+]
 
 # As likely right as wrong: no contradicted row can score more.
 NEUTRAL = 0.5
@@ -35,6 +41,27 @@ def confident_half(predicted, confidence):
     return confident
 
 
+def judged(probabilities, columns):
+    """Look up rows' own labels among the probabilities of all classes.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n_samples, n_classes)
+        Probabilities, or sums of them.
+    columns : ndarray of shape (n_samples,), int
+        The column of each row's label.
+
+    Returns
+    -------
+    own : ndarray of shape (n_samples,)
+        What the row's label has.
+    contradicted : ndarray of shape (n_samples,), bool
+        Whether another class has more.
+    """
+    own = probabilities[np.arange(len(columns)), columns]
+    return own, own < probabilities.max(axis=1)
+
+
 def target_model(estimator, X_source, y_source, X_target, y_target):
     """Fit a clone of a classifier on the target's labels, or on pseudo-labels.
 
@@ -45,11 +72,11 @@ def target_model(estimator, X_source, y_source, X_target, y_target):
     ----------
     estimator : classifier with predict_proba
         Cloned, never fitted itself.
-    X_source : ndarray of shape (n_source, n_features)
+    X_source : {ndarray, sparse matrix} of shape (n_source, n_features)
         Source rows.
     y_source : ndarray of shape (n_source,), int
         Class numbers, -1 where there is none.
-    X_target : ndarray of shape (n_target, n_features)
+    X_target : {ndarray, sparse matrix} of shape (n_target, n_features)
         Target rows.
     y_target : ndarray of shape (n_target,), int
         Class numbers, -1 where there is none.
@@ -84,7 +111,7 @@ def agreement_scores(model, X_source, y_source):
     ----------
     model : fitted classifier with predict_proba, or None
         The model of the target; None contradicts nothing.
-    X_source : ndarray of shape (n_source, n_features)
+    X_source : {ndarray, sparse matrix} of shape (n_source, n_features)
         Source rows.
     y_source : ndarray of shape (n_source,), int
         Class numbers, -1 where there is none.
@@ -101,13 +128,11 @@ def agreement_scores(model, X_source, y_source):
     contradicted = np.zeros(len(y_source), dtype=bool)
     if model is None:
         return contradicted, scores
-    judged = np.isin(y_source, model.classes_)
-    if judged.any():
-        probabilities = model.predict_proba(X_source[judged])
-        columns = np.searchsorted(model.classes_, y_source[judged])
-        own = probabilities[np.arange(len(columns)), columns]
-        scores[judged] = own
-        contradicted[judged] = own < probabilities.max(axis=1)
+    known = np.isin(y_source, model.classes_)
+    if known.any():
+        probabilities = model.predict_proba(X_source[known])
+        columns = np.searchsorted(model.classes_, y_source[known])
+        scores[known], contradicted[known] = judged(probabilities, columns)
     return contradicted, scores
 
 

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from sktransfer._validation import check_choice, check_integer, check_number
+from sktransfer.instance._sparse_ranks import sparse_ranks
 
 __all__ = ["Wanted", "canonical_order", "check_wanted", "choose", "class_quotas"]
 
@@ -15,10 +17,13 @@ def canonical_order(X, y=None):
     Everything computed on rows in this order is the same, to the last bit, in whatever
     order the caller had them. Rows equal in X and y are interchangeable.
     """
-    # `+ 0.0` makes the two zeros one.
-    keys = list((X + 0.0).T)
+    if sparse.issparse(X):
+        keys = [sparse_ranks(X)]
+    else:
+        # `+ 0.0` makes the two zeros one.
+        keys = list((X + 0.0).T)
     if y is not None:
-        keys += list(np.nan_to_num(y).reshape(len(X), -1).T)
+        keys += list(np.nan_to_num(y).reshape(X.shape[0], -1).T)
     # lexsort takes the last key for the first.
     return np.lexsort(keys[::-1])
 

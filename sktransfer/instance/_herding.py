@@ -28,7 +28,7 @@ def near_enough(X_target, kernel):
     diagonal - mean of the matrix) / n_target: to be nearer than that means nothing.
     """
     mean = kernel_mean(X_target, X_target, **kernel.params).mean()
-    error = (kernel_diagonal(X_target, kernel).mean() - mean) / len(X_target)
+    error = (kernel_diagonal(X_target, kernel).mean() - mean) / X_target.shape[0]
     return error - mean
 
 
@@ -41,7 +41,7 @@ def herd(X, kappa, kernel, *, n_picks=None, enough=None, classes=None, quotas=No
 
     Parameters
     ----------
-    X : ndarray of shape (n_samples, n_features)
+    X : {ndarray, sparse matrix} of shape (n_samples, n_features)
         Source rows; of rows that are as good the first is picked.
     kappa : ndarray of shape (n_samples,)
         Mean kernel value of each source row with the target rows.
@@ -69,7 +69,7 @@ def herd(X, kappa, kernel, *, n_picks=None, enough=None, classes=None, quotas=No
     """
     picker, last = _Picker(X, kappa, kernel), None
     left = None if quotas is None else np.array(quotas)
-    for count in range(1, len(X) + 1 if n_picks is None else n_picks + 1):
+    for count in range(1, (X.shape[0] if n_picks is None else n_picks) + 1):
         row = picker.pick()
         if left is not None:
             left[classes[row]] -= 1
@@ -90,8 +90,7 @@ class _Picker:
     def __init__(self, X, kappa, kernel):
         self.X, self.kappa, self.kernel = X, kappa, kernel
         self.diagonal = kernel_diagonal(X, kernel)
-        self.sums = np.zeros(len(X))
-        self.closed = np.zeros(len(X))
+        self.sums, self.closed = np.zeros(X.shape[0]), np.zeros(X.shape[0])
         self.order, self.path = [], []
         self.attraction = self.repulsion = 0.0
 

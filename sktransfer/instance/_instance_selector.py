@@ -1,6 +1,7 @@
 """InstanceSelector: leave out the source rows that do not help the target."""
 
 import numpy as np
+from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer._label_codes import label_codes
@@ -12,6 +13,7 @@ from sktransfer.instance._strategies import (
     SelectorRows,
     classes_of,
     is_float,
+    sparse_or_why,
 )
 
 __all__ = ["InstanceSelector"]
@@ -49,7 +51,9 @@ class InstanceSelector(BaseSelector):
     source is large); ``"landmarks"`` ``O(n_source^2)`` memory and about a thousand
     products of that size, which hurts above 10,000 source rows; ``"influence"``
     ``O(n_source p^2 + p^3)``; ``"dynamic"`` a fit for each different neighbourhood; the
-    others what `weighter` or `estimator` cost.
+    others what `weighter` or `estimator` cost. Sparse rows are taken, if `weighter` or
+    `estimator` takes them and `kernel` is a name; not by ``"influence"``, whose second
+    derivatives are by all pairs of columns.
 
     Parameters
     ----------
@@ -76,7 +80,8 @@ class InstanceSelector(BaseSelector):
         are fewer. For "dynamic" 20 to 50 are better.
     weighter : BaseWeighter, default=None
         Of "density_ratio": a clone of it weighs the source rows; it sees no labels of
-        the target. None: ``KernelMeanMatchingWeighter()``.
+        the target. None: ``KernelMeanMatchingWeighter()``. Without `weigh` it has no
+        weights of other rows: `score_samples` then smooths those of the source rows.
     estimator : estimator, default=None
         Of "agreement" and "dynamic": a classifier with `predict_proba`, of which
         clones are fitted; None: ``LogisticRegression(max_iter=1000)``. Of "influence":
@@ -86,8 +91,8 @@ class InstanceSelector(BaseSelector):
     kernel : {"linear", "rbf", "laplacian", "poly", "cosine"} or callable, default="rbf"
         Of "landmarks" and "herding".
     gamma : float, "median" or None, default="median"
-        Width of the kernel; "median": one over the median squared distance between
-        rows of both domains, None: 1 / n_features.
+        Width of the kernel, also of the one that smooths weights; "median": one over
+        the median squared distance between rows of both domains, None: 1 / n_features.
     degree : float, default=3
         Of the kernel "poly".
     coef0 : float, default=1.0
@@ -193,14 +198,23 @@ class InstanceSelector(BaseSelector):
     def _needs_target_labels(self):
         return self.strategy == "influence"
 
+    def _check_X(self, X, *, reset):
+        if sparse.issparse(X) and (why := sparse_or_why(self)):
+            raise TypeError(
+                f"Sparse data was passed for X, but dense data is required by "
+                f"strategy={self.strategy!r}: {why}. Reduce the columns, for example "
+                "by TruncatedSVD, pass X.toarray(), or use strategy='nearest'."
+            )
+        return super()._check_X(X, reset=reset)
+
     def _select(self, X_source, y_source, X_target, y_target):
         check_choice("strategy", self.strategy, tuple(STRATEGIES))
         check_integer("n_neighbors", self.n_neighbors, low=1)
-        check_wanted(self.fraction, self.n_select, self.balance, len(X_source))
+        check_wanted(self.fraction, self.n_select, self.balance, X_source.shape[0])
         # In an order of their own, rows give the same in whatever order they came.
         order = canonical_order(X_source, y_source)
         rows = self._rows(X_source, y_source, order, X_target, y_target)
-        wanted = self._wanted(rows.y, len(rows.X))
+        wanted = self._wanted(rows.y, len(order))
         strategy = STRATEGIES[self.strategy]
         natural, sorted_scores, self._scorer = strategy(self, rows, wanted)
         kept, scores = np.empty(len(order), bool), np.empty(len(order))
@@ -237,24 +251,23 @@ class InstanceSelector(BaseSelector):
         X : array-like of shape (n_samples, n_features)
             Rows that may come from the source.
         y : array-like of shape (n_samples,), default=None
-            Their labels; "agreement" and "influence" need them, the others read none.
-            Rows without a label, or of a class that was not in fit, are neutral.
+            Their labels; "agreement", "influence" and "dynamic" need them, the others
+            read none. Rows without a label, or of a class that was not in fit, are
+            neutral.
 
         Returns
         -------
         ndarray of shape (n_samples,)
-            Scores. "nearest", "density_ratio" and "agreement": on the scale of
-            `scores_`, and the same for source rows of fit (but for ties in distance,
-            and for weights that are cross-fitted). "landmarks" and "herding": the
-            witness function, the mean kernel value with the target less that with the
-            rows that stay. "influence": the score to first order in one row. Ones if
-            there was no target row in fit.
-
-        Raises
-        ------
-        ValueError
-            With "density_ratio" if the weighter has no `weigh`, and with "dynamic",
-            whose models know rows of fit only.
+            Scores. "nearest", "density_ratio", "agreement" and "dynamic": on the scale
+            of `scores_`, and the same for source rows of fit (but for ties in distance,
+            and for weights that are cross-fitted). With a weighter that has no `weigh`:
+            the mean weight of the source rows around, by a Gaussian kernel, also for
+            rows of fit; of weights of classes it is the ratio of the densities of the
+            rows. "dynamic" asks the models of all target rows to which a row is as near
+            as their neighbours of fit. "landmarks" and "herding": the witness function,
+            the mean kernel value with the target less that with the rows that stay.
+            "influence": the score to first order in one row. Ones if there was no
+            target row in fit.
         """
         check_is_fitted(self)
         X = self._check_X(X, reset=False)
@@ -271,3 +284,8 @@ class InstanceSelector(BaseSelector):
                 "`score_samples` needs y, got None."
             )
         return label_codes(y, self._label_names, n_samples)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = sparse_or_why(self) is None
+        return tags

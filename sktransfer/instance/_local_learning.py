@@ -2,17 +2,13 @@
 
 import numpy as np
 from joblib import Parallel, delayed, effective_n_jobs
-from scipy import sparse
 from sklearn.base import clone
 
 from sktransfer._weights import fit_weighted
-from sktransfer.instance._choice import canonical_order
-from sktransfer.joint._row_order import labelled_order
 from sktransfer.joint._self_training import probabilities_of
 
 __all__ = [
     "distinct_neighborhoods",
-    "fixed_order",
     "local_probabilities",
     "neighbors",
     "tricube",
@@ -41,11 +37,6 @@ def neighbors(finder, X, n_neighbors):
         return np.zeros((0, count), dtype=np.int64), np.zeros((0, count))
     distances, numbers = finder.kneighbors(X, n_neighbors=count)
     return numbers, distances
-
-
-def fixed_order(X, y):
-    """Return row numbers in an order that depends on the rows' content alone."""
-    return labelled_order(X, y) if sparse.issparse(X) else canonical_order(X, y)
 
 
 def tricube(distances):

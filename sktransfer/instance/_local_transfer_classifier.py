@@ -4,9 +4,9 @@ from sklearn.neighbors import NearestNeighbors
 
 from sktransfer._validation import check_choice, check_integer
 from sktransfer._weights import accepts_weights
+from sktransfer.instance._choice import canonical_order
 from sktransfer.instance._local_learning import (
     distinct_neighborhoods,
-    fixed_order,
     local_probabilities,
     neighbors,
     tricube,
@@ -128,7 +128,7 @@ class LocalTransferClassifier(BaseProbabilisticClassifier):
         pools = [(X_source, y_source)]
         if len(given):
             pools.append((X_target[given], y_target[given]))
-        orders = [fixed_order(X, y) for X, y in pools]
+        orders = [canonical_order(X, y) for X, y in pools]
         sorted_rows = [X[order] for (X, _), order in zip(pools, orders, strict=True)]
         self._finders = [NearestNeighbors().fit(X) for X in sorted_rows]
         self._rows = join_rows(*sorted_rows) if len(given) else sorted_rows[0]

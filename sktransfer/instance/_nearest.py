@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.distance import cdist
+from scipy import sparse
 from sklearn.neighbors import NearestNeighbors
 
-__all__ = ["NearestScorer", "fit_nearest", "nearest_scores"]
+from sktransfer.instance._balls import Balls
+from sktransfer.instance._sparse_ranks import sparse_ranks
 
-_BLOCK_ROWS = 2**22
+__all__ = ["NearestScorer", "fit_nearest", "nearest_scores"]
 
 
 def nearest_scores(X_source, X_target, n_neighbors):
@@ -16,9 +17,9 @@ def nearest_scores(X_source, X_target, n_neighbors):
 
     Parameters
     ----------
-    X_source : ndarray of shape (n_source, n_features)
+    X_source : {ndarray, sparse matrix} of shape (n_source, n_features)
         Source rows.
-    X_target : ndarray of shape (n_target, n_features)
+    X_target : {ndarray, sparse matrix} of shape (n_target, n_features)
         Target rows.
     n_neighbors : int
         Neighbours of each target row; at most all source rows are taken.
@@ -42,20 +43,28 @@ def fit_nearest(X_source, X_target, n_neighbors):
     X_source = X_source.astype(np.float64, copy=False)
     X_target = X_target.astype(np.float64, copy=False)
     # To choose among equal rows would be to choose by their position or their label.
-    points, point_of, sizes = np.unique(
-        X_source, axis=0, return_inverse=True, return_counts=True
-    )
-    finder = NearestNeighbors(n_neighbors=min(n_neighbors, len(points))).fit(points)
+    points, point_of, sizes = _distinct(X_source)
+    n_points = points.shape[0]
+    finder = NearestNeighbors(n_neighbors=min(n_neighbors, n_points)).fit(points)
     neighbors = finder.kneighbors(X_target, return_distance=False)
     nearer = np.cumsum(sizes[neighbors], axis=1) - sizes[neighbors]
     is_near = nearer < n_neighbors
-    votes = np.bincount(neighbors[is_near], minlength=len(points))[point_of]
-    last = neighbors[np.arange(len(X_target)), is_near.sum(axis=1) - 1]
-    radii = np.sqrt(np.sum((X_target - points[last]) ** 2, axis=1))
+    votes = np.bincount(neighbors[is_near], minlength=n_points)[point_of]
+    last = neighbors[np.arange(len(neighbors)), is_near.sum(axis=1) - 1]
     finder = NearestNeighbors(n_neighbors=1).fit(X_target)
     distances = finder.kneighbors(X_source)[0].ravel()
-    scorer = NearestScorer(X_target, radii, distances.mean())
+    scorer = NearestScorer(Balls.up_to(X_target, points[last]), distances.mean())
     return votes, scorer.combined(votes, distances), scorer
+
+
+def _distinct(X):
+    """Return the different rows, which of them each row is, and how often they come."""
+    if not sparse.issparse(X):
+        return np.unique(X, axis=0, return_inverse=True, return_counts=True)
+    _, first, point_of, sizes = np.unique(
+        sparse_ranks(X), return_index=True, return_inverse=True, return_counts=True
+    )
+    return X[first], point_of, sizes
 
 
 @dataclass(frozen=True)
@@ -64,16 +73,13 @@ class NearestScorer:
 
     Parameters
     ----------
-    X_target : ndarray of shape (n_target, n_features)
-        Target rows.
-    radii : ndarray of shape (n_target,)
-        Distance of each to the last of its nearest source rows.
+    balls : Balls
+        Target rows, up to the last of their nearest source rows.
     scale : float
         Mean distance of the source rows to their nearest target rows.
     """
 
-    X_target: np.ndarray
-    radii: np.ndarray
+    balls: Balls
     scale: float
 
     reads_labels = False
@@ -84,16 +90,9 @@ class NearestScorer:
         return votes + 1 / (2 + distances / scale)
 
     def __call__(self, X, y=None):
-        """Return the scores of rows, in blocks."""
-        X = X.astype(np.float64, copy=False)
-        step = max(1, _BLOCK_ROWS // len(self.X_target))
+        """Return the scores of rows."""
         parts = [
-            self._of_block(X[start : start + step]) for start in range(0, len(X), step)
+            self.combined(inside.sum(axis=1), distances.min(axis=1))
+            for _, inside, distances in self.balls.blocks(X)
         ]
         return np.concatenate(parts)
-
-    def _of_block(self, X):
-        distances = cdist(X, self.X_target)
-        # The last neighbour itself is inside, whatever the rounding.
-        inside = distances <= self.radii * (1 + 1e-12)
-        return self.combined(inside.sum(axis=1), distances.min(axis=1))

@@ -10,8 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.utils import get_tags
 
+from sktransfer._joined_rows import join_rows
 from sktransfer._kernels import (
+    KERNELS,
     Kernel,
     check_kernel,
     kernel_matrix,
@@ -29,11 +32,13 @@ from sktransfer.instance._choice import choose
 from sktransfer.instance._herding import herd, near_enough
 from sktransfer.instance._influence import fit_influence, removal_scores
 from sktransfer.instance._landmarks import landmark_weights
-from sktransfer.instance._local_agreement import local_agreement
+from sktransfer.instance._local_agreement import fit_local_agreement
+from sktransfer.instance._local_mean import LocalMean
 from sktransfer.instance._nearest import fit_nearest
 from sktransfer.instance._witness import Witness
+from sktransfer.joint._self_training import takes_sparse
 
-__all__ = ["STRATEGIES", "SelectorRows", "classes_of", "is_float"]
+__all__ = ["STRATEGIES", "SelectorRows", "classes_of", "is_float", "sparse_or_why"]
 
 # A landmark has at least this part of the weight that it had if all were equal.
 _LANDMARK_SHARE = 0.01
@@ -45,7 +50,7 @@ class SelectorRows:
 
     Parameters
     ----------
-    X, X_target : ndarray of shape (n_rows, n_features)
+    X, X_target : {ndarray, sparse matrix} of shape (n_rows, n_features)
         Rows of the source and of the target.
     y, y_target : ndarray of shape (n_rows,) or (n_rows, n_outputs), or None
         Their labels.
@@ -53,9 +58,9 @@ class SelectorRows:
         What the class numbers stand for; None for values.
     """
 
-    X: np.ndarray
+    X: object
     y: np.ndarray | None
-    X_target: np.ndarray
+    X_target: object
     y_target: np.ndarray | None
     names: np.ndarray | None
 
@@ -73,17 +78,23 @@ class RowScorer:
         return np.asarray(self.function(X), dtype=np.float64)
 
 
-@dataclass(frozen=True)
-class NoScorer:
-    """What stands for a scorer where only rows of fit have scores."""
-
-    sentence: str
-
-    reads_labels = False
-
-    def __call__(self, X, y=None):
-        """Raise, and say the way out."""
-        raise ValueError(self.sentence)
+def sparse_or_why(params):
+    """Return None if the strategy takes sparse rows, else why not."""
+    strategy, kernel = params.strategy, params.kernel
+    if strategy == "influence":
+        return "it works with second derivatives by all pairs of columns"
+    if strategy in ("landmarks", "herding"):
+        named = isinstance(kernel, str) and kernel in KERNELS
+        return None if named else f"kernel={kernel!r} may not take them"
+    if strategy in ("agreement", "dynamic") and not takes_sparse(params.estimator):
+        return f"estimator={params.estimator!r} takes none"
+    weighter = _weighter(params)
+    weighs = isinstance(weighter, BaseWeighter)
+    if strategy == "density_ratio" and not (
+        weighs and get_tags(weighter).input_tags.sparse
+    ):
+        return f"weighter={weighter!r} takes none"
+    return None
 
 
 def is_float(y):
@@ -124,33 +135,35 @@ def by_nearest(params, rows, wanted):
 
 def by_density_ratio(params, rows, wanted):
     """Weigh the source rows."""
-    weighter = _default_weighter() if params.weighter is None else params.weighter
+    weighter = _weighter(params)
     if not isinstance(weighter, BaseWeighter):
         raise ValueError(
             "`weighter` must be a weighter of sktransfer (a BaseWeighter) or None, "
             f"got {weighter!r}."
         )
     # NaN marks a missing label beyond doubt; -1 might be taken for a class.
-    n_source, n_target = len(rows.X), len(rows.X_target)
+    n_source, n_target = rows.X.shape[0], rows.X_target.shape[0]
     labels = np.full(n_source + n_target, np.nan)
     if classes_of(rows.y) is not None:
         labels[:n_source] = np.where(rows.y >= 0, rows.y, np.nan)
+    both = join_rows(rows.X, rows.X_target)
     fitted = clone(weighter).fit(
-        np.concatenate([rows.X, rows.X_target]),
+        both,
         labels,
         sample_domain=np.repeat([1, -1], [n_source, n_target]),
     )
     scores = fitted.sample_weight_[:n_source].astype(np.float64)
-    scorer = NoScorer(
-        f"{type(fitted).__name__} weighs the rows of fit only, so `score_samples` is "
-        "not defined with it. Use a weighter that has `weigh`."
-    )
     if hasattr(fitted, "weigh"):
         scorer = RowScorer(fitted.weigh)
+    else:
+        gamma = resolve_gamma(params.gamma, both)
+        scorer = LocalMean(rows.X.astype(np.float64), scores, gamma)
     return choose(scores, max(1, (n_source + 1) // 2)), scores, scorer
 
 
-def _default_weighter():
+def _weighter(params):
+    if params.weighter is not None:
+        return params.weighter
     # Only this strategy needs it.
     from sktransfer.instance._kernel_mean_matching import KernelMeanMatchingWeighter
 
@@ -163,8 +176,7 @@ def _kernel_problem(params, rows):
     check_number("degree", params.degree, low=0)
     check_number("coef0", params.coef0)
     X, X_target = rows.X.astype(np.float64), rows.X_target.astype(np.float64)
-    both = np.concatenate([X, X_target])
-    gamma = resolve_gamma(params.gamma, both, kernel=params.kernel)
+    gamma = resolve_gamma(params.gamma, join_rows(X, X_target), kernel=params.kernel)
     kernel = Kernel(params.kernel, gamma, params.degree, params.coef0)
     return kernel, X, X_target, kernel_mean(X, X_target, **kernel.params)
 
@@ -175,7 +187,7 @@ def by_landmarks(params, rows, wanted):
     weights = landmark_weights(
         kernel_matrix(X, **kernel.params), kappa, classes_of(rows.y)
     )
-    scores = weights * len(X)
+    scores = weights * X.shape[0]
     on = np.flatnonzero(weights)
     return (
         scores > _LANDMARK_SHARE,
@@ -198,13 +210,13 @@ def by_herding(params, rows, wanted):
             X, kappa, kernel, n_picks=count, classes=classes, quotas=quotas
         )
     picks, n_best = order[:count], count
-    kept = np.zeros(len(X), dtype=bool)
+    kept = np.zeros(X.shape[0], dtype=bool)
     kept[picks] = True
     witness = Witness(kernel, X_target, X[picks], np.full(n_best, 1 / n_best))
     rest = np.flatnonzero(~kept)
     rest = rest[np.argsort(-witness(X[rest]), kind="stable")]
-    scores = np.empty(len(X))
-    scores[np.r_[picks, rest]] = np.arange(len(X), 0, -1)
+    scores = np.empty(X.shape[0])
+    scores[np.r_[picks, rest]] = np.arange(X.shape[0], 0, -1)
     return kept, scores, witness
 
 
@@ -221,15 +233,9 @@ def by_dynamic(params, rows, wanted):
     """Judge rows near target rows by models of their neighbourhoods."""
     _check_classes(rows, "dynamic")
     estimator = _probabilistic(params.estimator)
-    kept, scores = local_agreement(
+    return fit_local_agreement(
         estimator, rows.X, rows.y, rows.X_target, params.n_neighbors
     )
-    sentence = (
-        "strategy='dynamic' scores the rows that its models of single target rows were "
-        "fitted on, so `score_samples` is not defined for others. To learn from the "
-        "nearest source rows of new target rows, use LocalTransferClassifier."
-    )
-    return kept, scores, NoScorer(sentence)
 
 
 def by_influence(params, rows, wanted):

@@ -17,17 +17,17 @@ class Witness:
     ----------
     kernel : Kernel
         The kernel.
-    X_target : ndarray of shape (n_target, n_features)
+    X_target : {ndarray, sparse matrix} of shape (n_target, n_features)
         Target rows, which count alike.
-    X_kept : ndarray of shape (n_kept, n_features)
+    X_kept : {ndarray, sparse matrix} of shape (n_kept, n_features)
         Rows that stand in for them.
     weights : ndarray of shape (n_kept,)
         Their weights, of sum one.
     """
 
     kernel: Kernel
-    X_target: np.ndarray
-    X_kept: np.ndarray
+    X_target: object
+    X_kept: object
     weights: np.ndarray
 
     reads_labels = False
