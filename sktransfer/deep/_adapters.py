@@ -170,6 +170,9 @@ def _inject(module, config):
     if not named and isinstance(config, LoraConfig):
         # A pattern of whole names: a name in a list would match as an ending, too.
         targets = _lora_targets(module)
+        if config.layers_to_transform is not None:
+            # peft takes no notice of it where there is a pattern.
+            targets = _in_layers(config, targets)
         if not targets:
             raise _nothing_fits(module, config)
         config.target_modules = "|".join(re.escape(name) for name in targets)
@@ -206,6 +209,18 @@ def _lora_targets(module):
             if name and fits and id(layer) not in uncalled:
                 names.append(f"{prefix}.{name}" if prefix else name)
     return names
+
+
+def _in_layers(config, names):
+    """Return those of the names that are in the layers of a configuration."""
+    from peft.tuners.tuners_utils import check_target_module_exists
+
+    listed, found = copy.copy(config), []
+    for name in names:
+        listed.target_modules = [name.rpartition(".")[2]]
+        if check_target_module_exists(listed, name):
+            found.append(name)
+    return found
 
 
 def _transformers(module):

@@ -236,6 +236,18 @@ def test_what_is_adapted_by_itself():
     assert targets(add_adapters(blocks, "lora")) == ["attn.qkv", "attn.proj", "to_q"]
 
 
+@pytest.mark.parametrize("layers", [1, [1]])
+@pytest.mark.parametrize("pattern", [None, "layer"])
+def test_layers_of_a_configuration_without_names(layers, pattern):
+    config = LoraConfig(r=2, layers_to_transform=layers, layers_pattern=pattern)
+    module = adapted(bert, config)
+    named = [name for name, _ in module.named_parameters() if "lora" in name]
+    assert named
+    assert all("encoder.layer.1." in name for name in named)
+    with pytest.raises(ValueError, match="has no layers for the adapters of LoraConf"):
+        adapted(bert, LoraConfig(layers_to_transform=[7]))
+
+
 def test_two_models_in_one_module():
     pair = nn.ModuleDict({"value": BertModel(BertConfig(**TINY)), "query": bert()})
     found = targets(add_adapters(pair, "lora"))
