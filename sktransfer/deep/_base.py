@@ -27,7 +27,7 @@ from sktransfer.deep._fine_tuning_checks import (
     check_one_epoch,
     check_same_head,
 )
-from sktransfer.deep._frozen_features import frozen_features, outputs_of
+from sktransfer.deep._frozen_features import frozen_features, scores_of
 from sktransfer.deep._held_rows import split_rows
 from sktransfer.deep._interrupts import keeping_state
 from sktransfer.deep._out_of_memory import explain_out_of_memory
@@ -391,8 +391,7 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
             "rows": rows,
         }
         with explain_out_of_memory(settings["batch_size"], device):
-            outputs = outputs_of(network, X, device, **settings)
-        return outputs.astype(np.float64)
+            return scores_of(network, X, device, **settings)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

@@ -155,6 +155,11 @@ def _digest(row):
 def _folder(memory, key):
     if memory is None:
         return None
+    if not isinstance(memory, str | os.PathLike | Memory):
+        raise TypeError(
+            "`memory` must be None, the path of a folder or a joblib.Memory, got "
+            f"{memory!r}."
+        )
     place = memory.location if isinstance(memory, Memory) else memory
     if place is None:  # joblib's way to say: no cache
         return None

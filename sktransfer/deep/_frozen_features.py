@@ -11,7 +11,7 @@ from sktransfer.deep._frozen_part import cut_network
 from sktransfer.deep._inner_cut import cut_inside
 from sktransfer.deep._progress import shown
 
-__all__ = ["frozen_features", "outputs_of"]
+__all__ = ["frozen_features", "outputs_of", "scores_of"]
 
 
 def frozen_features(
@@ -147,3 +147,17 @@ def outputs_of(module, X, device, *, mixed_precision, batch_size, rows=None, ver
                 found = found.to(batch.dtype if is_float else torch.float32)
             outputs.append(found.cpu())
     return torch.cat(outputs).numpy()
+
+
+def scores_of(network, X, device, **settings):
+    """Return the scores of a network in double precision; raise unless all are finite.
+
+    The last steps of a training that diverges are seen by no loss.
+    """
+    scores = outputs_of(network, X, device, **settings).astype(np.float64)
+    if not np.isfinite(scores).all():
+        raise ValueError(
+            "The network gives scores that are not finite: its training diverged, or X "
+            "is far larger than in fit. Lower `lr`, or scale X (StandardScaler)."
+        )
+    return scores

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -137,3 +138,8 @@ def test_damaged_files_are_made_again(tmp_path):
         file.write_bytes(damaged)
         for cache in (known, FeatureCache()):
             assert_array_equal(cache.compute("key", X, square, tmp_path), X**2)
+
+
+def test_memory_is_a_folder():
+    with pytest.raises(TypeError, match=r"`memory` must be None, the path .*, got 3\."):
+        FeatureCache().compute("a", np.ones((1, 2)), Counted(), 3)

@@ -143,6 +143,13 @@ def test_features_that_do_not_fit_say_which_batch_size_to_try():
         PretrainedFeatures(Greedy(4, 2).double(), batch_size=16).fit_transform(X)
 
 
+def test_scores_that_are_not_finite_are_an_error():
+    X, y = draw()
+    model = FineTunedClassifier(lr=1e300, optimizer="sgd", pretrain_epochs=1).fit(X, y)
+    with pytest.raises(ValueError, match=r"not finite: its training diverged.* `lr`"):
+        model.predict_proba(X)
+
+
 def test_other_rates_by_block_forget_the_moments_and_learn_on():
     X, y = draw()
     given = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 6)).double()
