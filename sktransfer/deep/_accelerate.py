@@ -80,9 +80,11 @@ def _kind_of(accelerator):
 
 def agreed(accelerator, value):
     """Return the value of the main process in all of them, a seed for example."""
+    if not _is_split(accelerator):  # then the package need not be there
+        return value
     from accelerate.utils import broadcast_object_list
 
-    return broadcast_object_list([value])[0] if _is_split(accelerator) else value
+    return broadcast_object_list([value])[0]
 
 
 def _is_split(accelerator):

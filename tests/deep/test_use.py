@@ -258,6 +258,35 @@ def test_import_without_torch_says_what_to_install():
     assert 'pip install "sktransfer[deep]"' in run.stdout
 
 
+OPTIONAL = ("accelerate", "keras", "onnx", "onnxscript", "peft", "PIL", "rich", "timm")
+OPTIONAL += ("torchvision", "transformers")
+WITHOUT_THEM = """
+import sys
+sys.modules.update(dict.fromkeys({names}))
+import numpy as np
+from torch import nn
+from sktransfer.deep import FineTunedClassifier, FineTunedRegressor, PretrainedFeatures
+X = np.random.RandomState(0).normal(size=(30, 4))
+y, domain = (X[:, 0] > 0).astype(int), np.where(np.arange(30) < 20, 1, -1)
+for kind in (FineTunedClassifier, FineTunedRegressor):
+    model = kind(max_epochs=1, pretrain_epochs=1, verbose=1)
+    model.fit(X, y, sample_domain=domain).partial_fit(X, y).save({folder!r})
+    kind.load({folder!r}).predict(X)
+given = nn.Linear(4, 3).double()
+FineTunedClassifier(given, trainable="head", max_epochs=1).fit(X, y).predict(X)
+print(PretrainedFeatures(given, verbose=1, batch_size=8).fit_transform(X).shape)
+"""
+
+
+def test_optional_packages_need_not_be_there(tmp_path):
+    code = WITHOUT_THEM.format(names=OPTIONAL, folder=str(tmp_path))
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert run.stdout.endswith("(30, 3)\n")
+
+
 def test_threads_draw_what_one_alone_draws():
     X = np.random.RandomState(0).normal(size=(40, 3))
     y = (X[:, 0] > 0).astype(int)
