@@ -259,6 +259,11 @@ class FineTunedRegressor(RegressorMixin, BaseFineTuned):
         y = np.asarray(y)
         if y.ndim != 2 or y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
+        if y.dtype.kind in "US":
+            raise ValueError(
+                f"y must hold numbers, got {y.flat[0].item()!r}. FineTunedClassifier "
+                "learns classes."
+            )
         return check_array(
             y,
             ensure_2d=False,

@@ -266,6 +266,12 @@ def test_several_labels_a_row():
         FineTunedClassifier(class_weight="balanced").fit(X, Y)
 
 
+def test_names_are_no_values():
+    X, y, _ = draw()
+    with pytest.raises(ValueError, match=r"must hold numbers, got '[ny].*Classifier"):
+        FineTunedRegressor().fit(X, np.array(["no", "yes"])[y])
+
+
 def test_several_outputs_are_regressed_together():
     rng = np.random.RandomState(0)
     X = rng.normal(size=(80, 3))
