@@ -329,7 +329,7 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         network = self.network_.train()
         if not is_first:
             network, rows, _ = self._on_features(rows, None)
-        memory = (self.optimizer, self.layer_decay, is_first, type(network))
+        memory = (self.optimizer, self.layer_decay, is_first, [*network.state_dict()])
         phase = self._phase("partial-fit", 1, is_first=is_first)
         net = train(
             network,

@@ -5,15 +5,17 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from sktransfer.deep._call_shapes import FixedShapes, FoundShapes, Shape
 from sktransfer.deep._frozen_calls import frozen_calls, is_frozen
 from sktransfer.deep._missing import Missing, NeedsValues
-from sktransfer.deep._replay import replaying
+from sktransfer.deep._module_state import ModuleState
+from sktransfer.deep._replay import replaying, unreplaced_copy
 
 __all__ = ["NotCut", "Plan", "make_plan"]
 
 
-class NotCut(Exception):
-    """Says that a backbone cannot be cut."""
+class NotCut(BaseException):
+    """Says that a backbone cannot be cut; no part may take it for its own error."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Plan:
         Those whose outputs are kept, in the order of use.
     sizes : tuple of tuple of tuple of int
         Shapes of these outputs for the longest row, without the number of rows.
+    has_lengths : bool
+        Whether there are shorter rows.
     fills_up : bool
         Whether rows are computed at the length of the longest row.
     """
@@ -35,6 +39,7 @@ class Plan:
     calls: tuple
     kept: tuple
     sizes: tuple
+    has_lengths: bool = False
     fills_up: bool = False
 
     def join(self, outputs):
@@ -44,18 +49,23 @@ class Plan:
         """
         columns = []
         for call, sizes in zip(self.kept, self.sizes, strict=True):
+            if len(outputs[call]) != len(sizes):
+                raise NotCut
             for found, size in zip(outputs[call], sizes, strict=True):
                 shape = tuple(found.shape[1:])
-                if len(shape) != len(size) or any(
-                    have > most for have, most in zip(shape, size, strict=True)
-                ):
-                    raise NotCut
                 if shape != size:
-                    filled = found.new_zeros((len(found), *size))
-                    filled[tuple(slice(0, n) for n in found.shape)] = found
-                    found = filled
+                    found = self._filled(found, shape, size)
                 columns.append(found.reshape(len(found), -1))
         return columns[0] if len(columns) == 1 else torch.cat(columns, dim=1)
+
+    def _filled(self, found, shape, size):
+        if not self.has_lengths or len(shape) != len(size):
+            raise NotCut
+        if any(have > most for have, most in zip(shape, size, strict=True)):
+            raise NotCut
+        filled = found.new_zeros((len(found), *size))
+        filled[tuple(slice(0, n) for n in found.shape)] = found
+        return filled
 
     def split(self, rows):
         """Return the outputs of the calls by call: the way back."""
@@ -77,9 +87,16 @@ def make_plan(network, twin, sample):
     network : Network
         In the mode in which it is used.
     twin : nn.Module
-        A copy of its backbone that shares the tensors, in evaluation mode.
+        A copy of its backbone that shares the weights, in evaluation mode.
     sample : torch.Tensor
         A few rows.
+
+    Yields
+    ------
+    plan : Plan
+        What to skip and to keep.
+    shapes : FixedShapes or FoundShapes
+        Tells the shapes of what is skipped.
     """
     lists = {id(part) for part in network.frozen}
     frozen = {
@@ -89,24 +106,32 @@ def make_plan(network, twin, sample):
     }
     if not _compute(twin, frozen):
         raise NotCut
+    has_lengths = hasattr(twin, "longest_row")
     pair = sample
-    if hasattr(twin, "groups_of") and len(twin.groups_of(sample)) > 1:
+    if has_lengths and len(twin.groups_of(sample)) > 1:
         pair = torch.cat([sample[:1], sample[:1]])
-    found, whole = _eligible(network, twin, frozen, pair)
-    calls, kept = _what_is_needed(twin, found, pair, whole)
+    training = _in_training(network, twin) if network.training else None
+    found = _eligible(twin, training, frozen, pair, has_lengths)
+    shapes = FoundShapes() if has_lengths else FixedShapes(found, len(pair))
+    calls, kept = _what_is_needed(twin, found, pair, shapes)
     if not kept or not _compute(twin, {name for name, _ in calls}):
         raise NotCut
+    if training is not None and _moves(training, calls, pair):
+        raise NotCut
     longest, ways = found, (False,)
-    if hasattr(twin, "longest_row"):
+    if has_lengths:
         given = twin.longest_row(sample)
         with torch.no_grad():
-            seen, _ = frozen_calls(twin, frozen, given, to_the_end=False)
-        longest, ways = {call.key: call.outputs for call in seen}, (False, True)
-    if not all(longest.get(key) for key in kept):
+            longest = frozen_calls(twin, frozen, given, to_the_end=False)
+        ways = False, True
+    tensors = {call.key: call.shapes for call in longest if call.can_be_kept}
+    if not tensors.keys() >= set(kept):
         raise NotCut
-    sizes = tuple(tuple(tuple(t.shape[1:]) for t in longest[key]) for key in kept)
+    sizes = tuple(
+        tuple(x.sizes[1:] for x in tensors[key] if isinstance(x, Shape)) for key in kept
+    )
     for fills_up in ways:
-        yield Plan(tuple(calls), tuple(kept), sizes, fills_up)
+        yield Plan(tuple(calls), tuple(kept), sizes, has_lengths, fills_up), shapes
 
 
 def _compute(backbone, names):
@@ -120,51 +145,113 @@ def _compute(backbone, names):
     )
 
 
-def _eligible(network, twin, frozen, pair):
-    """Return the outermost calls that can be kept, in order, and the whole output."""
-    seen, whole = frozen_calls(twin, frozen, pair, to_the_end=True)
-    lists = [seen, frozen_calls(twin, frozen, pair[:1], to_the_end=False)[0]]
-    if network.training:
-        modes = zip(network.backbone.modules(), twin.modules(), strict=True)
-        try:
-            for original, copied in modes:
-                copied.training = original.training
-            in_training, _ = frozen_calls(twin, frozen, pair, to_the_end=False)
-        finally:
-            twin.eval()
-        lists.append(in_training)
-    by_key = [{call.key: call for call in calls if call.outputs} for calls in lists]
-    common = set(by_key[0]).intersection(*by_key[1:])
-    if network.training:
-        common = {key for key in common if _same(by_key[0][key], by_key[-1][key])}
-    return {
-        call.key: call.outputs
-        for call in seen
-        if call.key in common and not common.intersection(call.inside)
-    }, whole
+def _in_training(network, twin):
+    """Copy the twin, in the mode of the network."""
+    copied = unreplaced_copy(twin, own_buffers=True)
+    modes = zip(network.backbone.modules(), copied.modules(), strict=True)
+    for original, part in modes:
+        part.training = original.training
+    return copied
 
 
-def _same(one, other):
-    pairs = zip(one.outputs, other.outputs, strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
+def _moves(training, calls, pair):
+    """Whether what calls the parts may call them otherwise, as training goes on."""
+    paths = [name.split(".") for name, _ in calls]
+    holders = {".".join(path[:n]) for path in paths for n in range(len(path))}
+    before = ModuleState(map(training.get_submodule, holders))
+    with torch.no_grad():
+        training(pair)
+    return before.has_moved()
 
 
-def _what_is_needed(twin, found, pair, whole):
+def _eligible(twin, training, frozen, pair, has_lengths):
+    """Return the outermost calls that can be kept, in order."""
+    refused = set()
+    while True:
+        lists = _seen(twin, training, frozen, pair, refused)
+        by_key = [
+            {call.key: call for call in calls if call.can_be_kept} for calls in lists
+        ]
+        common = {
+            key
+            for key in set(by_key[0]).intersection(*by_key[1:]) - refused
+            if has_lengths or _are_fixed([calls[key] for calls in by_key])
+        }
+        chosen = [
+            call
+            for call in lists[0]
+            if call.key in common and not common.intersection(call.inside)
+        ]
+        around = {key for call in chosen for key in call.inside} - refused
+        # The second of the lists is of one row, those after it are of training mode.
+        others = [by_key[0], *by_key[2:]]
+        changed = {
+            call.key
+            for call in chosen
+            if not all(_are_same(call, calls[call.key]) for calls in others)
+        }
+        if around:
+            refused |= around  # see what is inside of them
+        elif changed:
+            refused |= changed
+        else:
+            return chosen
+
+
+def _seen(twin, training, frozen, pair, refused):
+    """Return the calls of several runs, in the modes of interest."""
+    settings = {"refused": refused, "to_the_end": False}
+    seen = frozen_calls(twin, frozen, pair, refused=refused, to_the_end=True)
+    lists = [seen, frozen_calls(twin, frozen, pair[:1], **settings)]
+    if training is not None:
+        # Twice: what a network remembers of the last batch may change the next one.
+        for _ in range(2):
+            lists.append(frozen_calls(training, frozen, pair, **settings))
+    return lists
+
+
+def _are_fixed(calls):
+    """Whether calls were given what can be told apart, and gave the same shapes."""
+    shapes = [
+        [x.sizes[1:] for x in call.shapes if isinstance(x, Shape)] for call in calls
+    ]
+    forms = [call.form for call in calls]
+    return (
+        all(call.is_fixed() for call in calls)
+        and all(each == shapes[0] for each in shapes)
+        and all(form == forms[0] for form in forms)
+    )
+
+
+def _are_same(one, other):
+    if one.outputs is None or other.outputs is None:
+        return False
+    return len(one.outputs) == len(other.outputs) and all(
+        map(torch.equal, one.outputs, other.outputs)
+    )
+
+
+def _what_is_needed(twin, found, pair, shapes):
     """Return the calls to skip, and those whose values the rest needs."""
-    calls, kept, shapes = list(found), set(), {}
-    for _ in range(2 * len(found) + 1):
+    outputs = {call.key: call.outputs for call in found}
+    calls, kept = list(outputs), set()
+    for _ in range(2 * len(calls) + 1):
+        before = ModuleState(twin.modules())
         try:
-            given = {key: found[key] for key in kept}
-            with torch.no_grad(), replaying(twin, calls, given, shapes):
+            given = {key: outputs[key] for key in kept}
+            with torch.no_grad(), replaying(twin, calls, given, shapes, len(pair)):
                 output = twin(pair)
-            if isinstance(output, Missing):
-                raise NeedsValues(output.origins)
+            absent = [output, *before.missing_now()]
+            origins = [x.origins for x in absent if isinstance(x, Missing)]
+            if origins:
+                raise NeedsValues(frozenset().union(*origins))
         except NeedsValues as error:
             if not error.origins or not error.origins <= set(calls):
                 raise NotCut from error
             if error.origins <= kept:  # no shapes without values: they must run
                 calls = [key for key in calls if key not in error.origins]
             kept = (kept | error.origins) & set(calls)
+            before.restore()
             continue
         return calls, [key for key in calls if key in kept]
     raise NotCut

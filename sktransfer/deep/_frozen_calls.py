@@ -1,20 +1,20 @@
 """What a backbone calls before anything that learns, seen while it runs."""
 
-import random
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch.utils import _pytree
 
+from sktransfer.deep._call_shapes import Shape, is_plain, numbers_in, without_values
 from sktransfer.deep._frozen_part import by_row
+from sktransfer.deep._missing import NeedsValues
+from sktransfer.deep._module_state import ModuleState, version_of
+from sktransfer.deep._random_states import RandomStates
 
 __all__ = ["Call", "frozen_calls", "is_frozen", "tensors_in"]
 
-_PLAIN = (torch.Tensor, str, int, float, bool, type(None))
 
-
-@dataclass(frozen=True)
+@dataclass
 class Call:
     """A call of a frozen part.
 
@@ -24,13 +24,30 @@ class Call:
         The part as `named_modules` calls it, and how often it was called before.
     inside : tuple of tuple
         Keys of the calls that it is part of.
+    inputs : tuple of list and TreeSpec
+        What it was given, with shapes in place of tensors.
+    shapes : list
+        What it gave, with shapes in place of tensors.
+    form : TreeSpec
+        How that was put together.
     outputs : list of torch.Tensor or None
-        Copies of what it gave; None if that cannot be kept.
+        Copies of the tensors that it gave; None if they cannot be kept, or if those of
+        a call that it is part of can.
+    can_be_kept : bool
+        Whether nothing else comes of the call than these tensors.
     """
 
     key: tuple
     inside: tuple
+    inputs: tuple
+    shapes: list
+    form: object
     outputs: list | None
+    can_be_kept: bool
+
+    def is_fixed(self):
+        """Whether what it was given can be told apart."""
+        return all(isinstance(x, Shape) or is_plain(x) for x in self.inputs[0])
 
 
 def is_frozen(part):
@@ -49,14 +66,12 @@ def is_frozen(part):
     )
 
 
-class _Over(Exception):
-    """Something learns from here on."""
+class _Over(BaseException):
+    """Something learns from here on; no part may take it for an error of its own."""
 
 
-def frozen_calls(backbone, frozen, X, *, to_the_end):
+def frozen_calls(backbone, frozen, X, *, refused=frozenset(), to_the_end):
     """Run a backbone, and return what its frozen parts gave before anything learns.
-
-    Random generators are left as they were.
 
     Parameters
     ----------
@@ -66,80 +81,148 @@ def frozen_calls(backbone, frozen, X, *, to_the_end):
         Its frozen parts.
     X : torch.Tensor of shape (n, ...)
         Rows.
+    refused : collection of tuple of str and int
+        Calls that are not to be kept.
     to_the_end : bool
         Whether what learns runs, too: then its buffers may change in training mode.
 
     Returns
     -------
-    calls : list of Call
+    list of Call
         Calls before anything learns or draws random numbers.
-    output : object
-        What the backbone returned; None if it was stopped.
     """
-    start = _random_states()
-    watch = _Watch(backbone, frozen, len(X), start, stops=not to_the_end)
+    watch = _Watch(backbone, frozen, len(X), refused, stops=not to_the_end)
     try:
-        output = backbone(X)
+        backbone(X)
     except _Over:
-        output = None
+        pass
     finally:
         watch.end()
-        if _random_states() != start:
-            _restore(start)
-    return watch.calls, output
+    return watch.calls
+
+
+class _Running:
+    """A call that has begun."""
+
+    def __init__(self, key, part, given):
+        self.key, self.part, self.given = key, part, given
+        self.state = ModuleState(part.modules())
+        self.leaves, form = _pytree.tree_flatten(given)
+        self.tensors = [leaf for leaf in self.leaves if isinstance(leaf, torch.Tensor)]
+        self.versions = [version_of(tensor) for tensor in self.tensors]
+        self.inputs = list(map(Shape.of_tensor, self.leaves)), form
+
+    def has_changed_something(self):
+        """Whether anything but its output tells of the call."""
+        leaves = _pytree.tree_leaves(self.given)
+        return (
+            list(map(id, leaves)) != list(map(id, self.leaves))
+            or [version_of(tensor) for tensor in self.tensors] != self.versions
+            or not self.state.is_same()
+        )
 
 
 class _Watch:
     """Hooks on all parts of a backbone."""
 
-    def __init__(self, backbone, frozen, n_rows, start, *, stops):
+    def __init__(self, backbone, frozen, n_rows, refused, *, stops):
         self.calls, self.n_rows = [], n_rows
-        self._start, self._stops = start, stops
-        self._counts, self._open = {}, []
-        self._is_over = False
+        self._start, self._refused, self._stops = RandomStates(), refused, stops
+        self._counts, self._open, self._views = {}, [], []
+        self._is_over = self._pauses = False
         self._handles = []
         for name, part in backbone.named_modules():
             if name in frozen:
-                before, after = self._entering(name), self._leaving(name)
-                self._handles.append(part.register_forward_hook(after))
+                before, after = self._entering(name), self._leave
+                handle = part.register_forward_hook(after, with_kwargs=True)
+                self._handles.append(handle)
             else:
                 before = self._learning(part)
-            self._handles.append(part.register_forward_pre_hook(before))
+            handle = part.register_forward_pre_hook(before, with_kwargs=True)
+            self._handles.append(handle)
 
     def end(self):
-        """Take the hooks off."""
+        """Take the hooks off, and give up calls whose outputs changed with others."""
         while self._handles:
             self._handles.pop().remove()
+        for call, leaf, version in self._views:
+            if version_of(leaf) != version:
+                call.outputs, call.can_be_kept = None, False
 
     def _entering(self, name):
-        def enter(part, args):
+        def enter(part, args, kwargs):
+            if self._pauses:
+                return
             number = self._counts.get(name, 0)
             self._counts[name] = number + 1
-            self._open.append((name, number))
+            self._open.append(_Running((name, number), part, (args, kwargs)))
 
         return enter
 
-    def _leaving(self, name):
-        def leave(part, args, output):
-            key = self._open.pop()
-            leaves = tensors_in(output, self.n_rows)
-            if self._is_over or any(p.requires_grad for p in leaves or ()):
-                return
-            if _random_states() != self._start:
-                self._is_over = True  # nothing kept may depend on draws
-                return
-            outputs = leaves and [leaf.detach().clone() for leaf in leaves]
-            self.calls.append(Call(key, tuple(self._open), outputs))
+    def _leave(self, part, args, kwargs, output):
+        if self._pauses:
+            return
+        running = self._open.pop()
+        while running.part is not part:  # that one ended by an error
+            running = self._open.pop()
+        leaves = tensors_in(output, self.n_rows)
+        if self._is_over or any(p.requires_grad for p in leaves or ()):
+            return
+        if RandomStates() != self._start:
+            self._is_over = True  # nothing kept may depend on draws
+            return
+        can_be_kept = (
+            leaves is not None
+            and not running.has_changed_something()
+            and self._has_own_numbers(running, output)
+        )
+        self._add(running, output, leaves if can_be_kept else None)
 
-        return leave
+    def _has_own_numbers(self, running, output):
+        """Whether numbers beside the tensors do not depend on values."""
+        numbers = numbers_in(output)
+        if not numbers:
+            return True
+        self._pauses = True
+        try:
+            output = without_values(running.part, *running.given)
+        except NeedsValues:
+            return False
+        finally:
+            self._pauses = False
+        return numbers_in(output) == numbers
+
+    def _add(self, running, output, leaves):
+        key = running.key
+        outputs = None
+        if leaves is not None and key not in self._refused:
+            outputs = [leaf.detach().clone() for leaf in leaves]
+            for call in self.calls:
+                if key in call.inside:
+                    call.outputs = None  # one is enough
+        found, form = _pytree.tree_flatten(output)
+        self.calls.append(
+            Call(
+                key,
+                tuple(outer.key for outer in self._open),
+                running.inputs,
+                list(map(Shape.of_tensor, found)),
+                form,
+                outputs,
+                can_be_kept=leaves is not None,
+            )
+        )
+        if leaves is not None and _are_views(leaves, running.tensors):
+            views = [(self.calls[-1], leaf, version_of(leaf)) for leaf in leaves]
+            self._views += views
 
     def _learning(self, part):
-        def stop(part, args):
+        def stop(part, args, kwargs):
             self._is_over = True
             if self._stops:
                 raise _Over
 
-        def go_on(part, args):
+        def go_on(part, args, kwargs):
             pass
 
         own = part.parameters(recurse=False)
@@ -149,30 +232,17 @@ class _Watch:
 def tensors_in(output, n_rows):
     """Return the tensors of an output; None if it cannot be kept row by row."""
     leaves = _pytree.tree_leaves(output)
-    if not all(isinstance(leaf, _PLAIN) for leaf in leaves):
-        return None
     tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    fit = all(
-        t.is_floating_point() and t.ndim > 0 and len(t) == n_rows for t in tensors
+    fit = all(isinstance(leaf, torch.Tensor) or is_plain(leaf) for leaf in leaves)
+    fit = fit and all(
+        t.is_floating_point() and not t.is_nested and t.ndim > 0 and len(t) == n_rows
+        for t in tensors
     )
     return tensors if tensors and fit else None
 
 
-def _random_states():
-    """Return what the generators would draw next."""
-    gpus = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
-    kind, keys, *rest = np.random.get_state()  # noqa: NPY002
-    return (
-        [state.tolist() for state in (torch.get_rng_state(), *gpus)],
-        random.getstate(),
-        [kind, keys.tolist(), *rest],
-    )
-
-
-def _restore(states):
-    (cpu, *gpus), of_python, of_numpy = states
-    torch.set_rng_state(torch.tensor(cpu, dtype=torch.uint8))
-    if gpus:
-        torch.cuda.set_rng_state_all([torch.tensor(g, dtype=torch.uint8) for g in gpus])
-    random.setstate(of_python)
-    np.random.set_state(tuple(of_numpy))  # noqa: NPY002
+def _are_views(leaves, others):
+    """Whether a tensor shares its memory with others, or with another one of these."""
+    places = [leaf.untyped_storage().data_ptr() for leaf in leaves]
+    others = {tensor.untyped_storage().data_ptr() for tensor in others}
+    return len({*places}) < len(places) or not others.isdisjoint(places)

@@ -102,11 +102,19 @@ def _cut(network, arrays, device, keeps_rows):
 
 
 def _unlike(X):
-    """Return two rows, of texts and sounds the shortest and the longest."""
-    if X.ndim > 2:
-        return np.array(X[:2])
-    lengths = np.count_nonzero(X, axis=1)
-    return np.array(X[[lengths.argmin(), lengths.argmax()]])
+    """Return rows that differ: two, of texts and sounds short, middling and long ones.
+
+    Rows of nothing but padding tell nothing. Without any that differ they are alike.
+    """
+    lengths = np.ones(len(X)) if X.ndim > 2 else np.count_nonzero(X, axis=1)
+    order = np.argsort(np.where(lengths > 0, lengths, np.inf), kind="stable")
+    known = order[: np.count_nonzero(lengths)]
+    chosen = [known[0], known[len(known) // 2], known[-1]] if len(known) else [0]
+    chosen = list({int(lengths[i]): int(i) for i in reversed(chosen)}.values())[::-1]
+    if len(chosen) == 1:
+        others = (i for i in order if not np.array_equal(X[i], X[chosen[0]]))
+        chosen.append(next(others, chosen[0]))
+    return np.array(X[chosen])
 
 
 def outputs_of(module, X, device, *, mixed_precision, batch_size, rows=None, verbose=0):

@@ -12,6 +12,7 @@ from sktransfer.deep._suggestions import did_you_mean
 __all__ = ["hub_model", "read_config"]
 
 _OFF = {"apply_spec_augment": False, "layerdrop": 0.0, "encoder_layerdrop": 0.0}
+_OFF |= {"use_cache": False}
 _PART_CONFIGS = ("text_config", "vision_config", "audio_config")
 
 
@@ -48,7 +49,7 @@ def read_config(transformers, name):
             f"'hf:{name.where}#{next(reversed(parts))}'."
         )
     # SpecAugment would draw from numpy's global generator, and layers that are left out
-    # at random would be frozen ones, too.
+    # at random would be frozen ones, too. Keys and values are for going on with a text.
     for key, off in _OFF.items():
         if hasattr(config, key):
             setattr(config, key, off)

@@ -10,8 +10,11 @@ _OPERATORS += ("and", "or", "xor", "lshift", "rshift")
 _WRITING = {"__setitem__", "__set__", *(f"__i{name}__" for name in _OPERATORS)}
 
 
-class NeedsValues(Exception):
+class NeedsValues(BaseException):
     """Something was computed from values that are missing.
+
+    No `Exception`: a forward pass that tries something, and goes another way where it
+    fails, must not take this for a failure.
 
     Parameters
     ----------
@@ -84,6 +87,15 @@ class Missing(torch.Tensor):
             if not any(isinstance(x, torch.Tensor) for x in _pytree.tree_leaves(found)):
                 return found  # sizes, a type
             return _pytree.tree_map(lambda x: _named(x, device, origins), found)
+
+    def __deepcopy__(self, memo):
+        """Return itself: a module that holds one can be copied."""
+        return self
+
+    def __reduce_ex__(self, protocol):
+        """Be pickled without values."""
+        shape = tuple(self.shape)
+        return missing, (shape, self.dtype, self.stands_for, self.origins)
 
 
 def _named(found, device, origins):

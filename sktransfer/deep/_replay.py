@@ -7,17 +7,16 @@ from contextlib import contextmanager
 import torch
 from torch.utils import _pytree
 
-from sktransfer.deep._missing import Missing, NeedsValues, missing
+from sktransfer.deep._call_shapes import Shape
+from sktransfer.deep._missing import NeedsValues, missing
 
 __all__ = ["replaying", "unreplaced_copy"]
 
-_PLAIN = (torch.Tensor, str, int, float, bool, type(None), torch.dtype, torch.device)
-_NOWHERE = frozenset()
 _running, _lock = threading.local(), threading.Lock()
 
 
 @contextmanager
-def replaying(backbone, calls, kept, shapes):
+def replaying(backbone, calls, kept, shapes, n_rows):
     """Skip frozen parts of a backbone in this thread, inside of the block.
 
     Parts that are called return what is kept of the call, or tensors without values.
@@ -32,41 +31,46 @@ def replaying(backbone, calls, kept, shapes):
     kept : dict of tuple to list of torch.Tensor
         What some of the calls gave. Tensors may be longer than they were in the call:
         they are cut to the shape that the call would give.
-    shapes : dict
-        Gets the shapes of calls, which are found once for all inputs of the same
-        shapes.
+    shapes : FixedShapes or FoundShapes
+        Tells the shapes of what the calls would give.
+    n_rows : int
+        Rows that the backbone is given.
     """
-    replay = _Replay(calls, kept, shapes)
-    parts = [(name, backbone.get_submodule(name)) for name in {n for n, _ in calls}]
-    with _lock:
-        for name, part in parts:
-            _StandIn.enter(part, name)
+    replay = _Replay(calls, kept, shapes, n_rows)
     before = getattr(_running, "replay", None)
-    _running.replay = replay
+    entered = []
     try:
+        for name in {name for name, _ in calls}:
+            part = backbone.get_submodule(name)
+            with _lock:
+                _StandIn.enter(part, name)
+                entered.append(part)
+        _running.replay = replay
         yield
     finally:
         _running.replay = before
         with _lock:
-            for _, part in parts:
+            for part in entered:
                 _StandIn.leave(part)
 
 
-def unreplaced_copy(module):
+def unreplaced_copy(module, *, own_buffers=False):
     """Copy a module and share its tensors, also while other threads skip its parts.
 
     Parameters
     ----------
     module : nn.Module
         Left as it is.
+    own_buffers : bool, default=False
+        Whether the buffers are copied, too.
 
     Returns
     -------
     nn.Module
     """
-    memo = {id(t): t for t in [*module.parameters(), *module.buffers()]}
+    shared = [*module.parameters(), *(() if own_buffers else module.buffers())]
     with _lock:
-        copied = copy.deepcopy(module, memo)
+        copied = copy.deepcopy(module, {id(tensor): tensor for tensor in shared})
     for part in copied.modules():
         if isinstance(vars(part).get("forward"), _StandIn):
             del part.forward
@@ -96,104 +100,63 @@ class _StandIn:
     def __call__(self, *args, **kwargs):
         """Answer for the part, or let it run."""
         replay = getattr(_running, "replay", None)
-        if replay is None:
-            return self._run(*args, **kwargs)
-        return replay.answer(self.name, self._run, args, kwargs)
-
-    def _run(self, *args, **kwargs):
+        if replay is not None and replay.skips(self.name):
+            return replay.answer(self.part, self.name, args, kwargs)
         return type(self.part).forward(self.part, *args, **kwargs)
 
 
 class _Replay:
-    def __init__(self, calls, kept, shapes):
-        self.calls, self.kept, self.shapes = frozenset(calls), kept, shapes
+    def __init__(self, calls, kept, shapes, n_rows):
+        self.calls, self.kept = frozenset(calls), kept
+        self.shapes, self.n_rows = shapes, n_rows
         self.counts = {}
 
-    def answer(self, name, run, args, kwargs):
+    def skips(self, name):
+        """Count a call; return whether it is skipped."""
+        self.counts[name] = self.counts.get(name, -1) + 1
+        return (name, self.counts[name]) in self.calls
+
+    def answer(self, part, name, args, kwargs):
         """Return what is kept of a call, or tensors without values."""
-        key = name, self.counts.get(name, 0)
-        self.counts[name] = key[1] + 1
-        if key not in self.calls:
-            return run(*args, **kwargs)
-        leaves, form = _pytree.tree_flatten((args, kwargs))
+        key = name, self.counts[name]
+        leaves = _pytree.tree_leaves((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-        if any(t.requires_grad for t in tensors):
-            raise NeedsValues([key])  # it was not before what learns
-        found, form_of_output = self._shapes_of(key, run, leaves, form)
+        if any(t.requires_grad for t in tensors) or _is_run_again():
+            raise NeedsValues([key])
+        _running.replay = None  # a trial of the part is none of its calls
+        try:
+            found, form = self.shapes.of(key, part, args, kwargs, self.n_rows)
+        finally:
+            _running.replay = self
         device = tensors[0].device if tensors else torch.device("cpu")
         given = iter(self.kept.get(key, ()))
         outputs = []
         for leaf in found:
-            if isinstance(leaf, _Shape) and key in self.kept:
-                outputs.append(leaf.of(next(given)))
-            elif isinstance(leaf, _Shape):
-                absent = missing(leaf.shape, leaf.dtype, device, frozenset([key]))
-                outputs.append(absent)
+            if isinstance(leaf, Shape) and key in self.kept:
+                outputs.append(_cut_to(leaf, next(given)))
+            elif isinstance(leaf, Shape):
+                origins = frozenset([key])
+                outputs.append(missing(leaf.sizes, leaf.dtype, device, origins))
             else:
                 outputs.append(leaf)
-        return _pytree.tree_unflatten(outputs, form_of_output)
-
-    def _shapes_of(self, key, run, leaves, form):
-        if not all(isinstance(leaf, _PLAIN) for leaf in leaves):
-            return self._new_shapes(key, run, leaves, form)
-        signature = key, str(form), tuple(map(_described, leaves))
-        if signature not in self.shapes:
-            self.shapes[signature] = self._new_shapes(key, run, leaves, form)
-        return self.shapes[signature]
-
-    def _new_shapes(self, key, run, leaves, form):
-        """Let the part run on tensors without values, or else on zeros."""
-        for prepared in (_emptied, _zeros):
-            args, kwargs = _pytree.tree_unflatten(map(prepared, leaves), form)
-            try:
-                with torch.no_grad():
-                    found, form_of_output = _pytree.tree_flatten(run(*args, **kwargs))
-                break
-            except torch.OutOfMemoryError:
-                raise
-            except Exception as error:  # whatever the part says of such tensors
-                reason = error
-        else:
-            raise NeedsValues([key]) from reason
-        if not all(isinstance(leaf, _PLAIN) for leaf in found):
-            raise NeedsValues([key])
-        return [_Shape.of_tensor(leaf) for leaf in found], form_of_output
+        return _pytree.tree_unflatten(outputs, form)
 
 
-class _Shape:
-    def __init__(self, shape, dtype):
-        self.shape, self.dtype = shape, dtype
+def _is_run_again():
+    """Whether the backward pass runs this again, when nothing is skipped any more.
 
-    @classmethod
-    def of_tensor(cls, leaf):
-        """Return the shape of a tensor; what is none stays as it is."""
-        if not isinstance(leaf, torch.Tensor):
-            return leaf
-        return cls(tuple(leaf.shape), leaf.dtype)
-
-    def of(self, tensor):
-        """Copy what of a tensor has this shape: it may be changed in place."""
-        if tensor.ndim != len(self.shape) or any(
-            have < want for have, want in zip(tensor.shape, self.shape, strict=True)
-        ):
-            raise NeedsValues(["a longer row"])
-        cut = tensor[tuple(slice(0, size) for size in self.shape)]
-        return cut.to(self.dtype, copy=True)
+    That is how checkpoints save memory: by hooks on what is saved for that pass.
+    """
+    top = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    return top is not None and top(False) is not None
 
 
-def _described(leaf):
-    if isinstance(leaf, torch.Tensor):
-        return tuple(leaf.shape), leaf.dtype
-    return type(leaf), leaf
-
-
-def _emptied(leaf):
-    if isinstance(leaf, torch.Tensor):
-        return missing(leaf.shape, leaf.dtype, leaf.device, _NOWHERE)
-    return leaf
-
-
-def _zeros(leaf):
-    if isinstance(leaf, Missing):
-        return torch.zeros(leaf.shape, dtype=leaf.dtype, device=leaf.device)
-    return leaf
+def _cut_to(shape, tensor):
+    """Copy what of a tensor has a shape: it may be changed in place."""
+    sizes = shape.sizes
+    if tensor.ndim != len(sizes) or any(
+        have < want for have, want in zip(tensor.shape, sizes, strict=True)
+    ):
+        raise NeedsValues(["a longer row"])
+    cut = tensor[tuple(slice(0, size) for size in sizes)]
+    return cut.to(shape.dtype, copy=True)

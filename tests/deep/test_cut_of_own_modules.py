@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from sktransfer.deep import FineTunedClassifier, _inner_cut
 from sktransfer.deep._backbones import build_network
+from sktransfer.deep._call_shapes import FoundShapes
 from sktransfer.deep._inner_cut import cut_inside
 from sktransfer.deep._missing import NeedsValues
 from sktransfer.deep._replay import replaying
@@ -257,13 +258,13 @@ def test_each_row_is_computed_once_for_epochs_and_candidates():
 
 def test_trial_once_for_fit_and_predictions(monkeypatch):
     tried = []
-    trial = _inner_cut._tried_plan
+    trial = _inner_cut._plan_of
 
     def count(*args):
         tried.append(args)
         return trial(*args)
 
-    monkeypatch.setattr(_inner_cut, "_tried_plan", count)
+    monkeypatch.setattr(_inner_cut, "_plan_of", count)
     X, y = rows(30).numpy(), np.arange(30) % 3
     clf = FineTunedClassifier(LooksBack(), trainable=["third.*"], max_epochs=1)
     clf.fit(X, y).predict(X)
@@ -278,9 +279,10 @@ def test_other_threads_see_the_whole_network():
     backbone, X = Own(), rows()
     expected = backbone(X).detach()
     entered, go_on, found = threading.Event(), threading.Event(), []
+    kept = {ALL[1]: [torch.zeros(6, 4)]}
 
     def skip():
-        with replaying(backbone, ALL, {ALL[1]: [torch.zeros(6, 4)]}, {}):
+        with replaying(backbone, ALL, kept, FoundShapes(), len(X)):
             entered.set()
             go_on.wait(10)
             found.append(backbone(X).detach())
@@ -299,6 +301,9 @@ def test_what_learns_gets_no_missing_values():
     backbone = Own()
     for part in (backbone.first, backbone.second):
         part.requires_grad_(False)
-    with pytest.raises(NeedsValues, match="second"), replaying(backbone, ALL, {}, {}):
+    with (
+        pytest.raises(NeedsValues, match="second"),
+        replaying(backbone, ALL, {}, FoundShapes(), 6),
+    ):
         backbone(rows())
     assert "forward" not in vars(backbone.second)
