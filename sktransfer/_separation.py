@@ -6,7 +6,7 @@ from sklearn.utils.extmath import row_norms, safe_sparse_dot
 
 from sktransfer._kernels import content_direction
 
-__all__ = ["lie_apart"]
+__all__ = ["even_steps", "lie_apart", "samples_lie_apart"]
 
 # Of fewer rows nobody can tell whether the domains overlap.
 _FEWEST_ROWS = 10
@@ -31,13 +31,25 @@ def lie_apart(X, in_source, in_target):
         distance in either of them, columns in units of their standard deviations in the
         domains. False of a domain with fewer than ten rows.
     """
-    domains = [np.flatnonzero(rows) for rows in (in_source, in_target)]
-    if min(map(len, domains)) < _FEWEST_ROWS:
-        return False
     # Rows too large to be summed come in any order.
     with np.errstate(over="ignore", invalid="ignore"):
         keys = safe_sparse_dot(X, content_direction(X.shape[1]).astype(X.dtype))
-    S, T = _in_common_units(*(X[_spread_out(rows, keys)] for rows in domains))
+    domains = (np.flatnonzero(rows) for rows in (in_source, in_target))
+    return samples_lie_apart(
+        *(X[rows[np.argsort(keys[rows])[even_steps(len(rows))]]] for rows in domains)
+    )
+
+
+def even_steps(n):
+    """Return the places at which sorted rows are looked at."""
+    return np.linspace(0, n - 1, min(n, _MOST_ROWS)).astype(int)
+
+
+def samples_lie_apart(S, T):
+    """Tell it from rows of the domains, chosen at even steps."""
+    if min(S.shape[0], T.shape[0]) < _FEWEST_ROWS:
+        return False
+    S, T = _in_common_units(S, T)
     gap = max(_squared_distances(S, T).min(), 0.0)
     # Most domains overlap, and to count is quicker than to find the median.
     if _mostly_farther(S, gap) or _mostly_farther(T, gap):
@@ -45,12 +57,6 @@ def lie_apart(X, in_source, in_target):
     typical = max(_median_distance(S), _median_distance(T))
     # Rows of few values lie at the same distances in and between the domains.
     return bool(0 < typical * (1 + 1e-6) < np.sqrt(gap))
-
-
-def _spread_out(rows, keys):
-    """Choose some of the rows, at even steps in the order of their keys."""
-    step = np.linspace(0, len(rows) - 1, min(len(rows), _MOST_ROWS)).astype(int)
-    return rows[np.argsort(keys[rows])[step]]
 
 
 def _in_common_units(S, T):

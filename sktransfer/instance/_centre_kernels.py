@@ -21,6 +21,7 @@ __all__ = [
     "WeightedRows",
     "check_grid",
     "draw_centres",
+    "evenly_spaced",
     "gamma_grid",
     "median_gamma",
     "weighted_rows",
@@ -74,7 +75,12 @@ class WeightedRows:
 
     def thin_out(self, n):
         """Return at most n of the rows, evenly spaced in their order."""
-        return self if n >= len(self) else self.take(_evenly_spaced(n, len(self)))
+        return self if n >= len(self) else self.take(evenly_spaced(n, len(self)))
+
+    def at(self, places):
+        """Return rows by their places among all, repeated ones as often as they are."""
+        ends = np.cumsum(np.bincount(self.groups))
+        return self.part(np.searchsorted(ends, places, side="right"))
 
     def take(self, rows):
         """Return some of the rows; they keep their shares."""
@@ -112,7 +118,8 @@ class Centres:
             right = (-2 * factor * self.rows.T).tocsr()
             return lambda X, out: _sparse_distances(X, right, factor, norms, out)
         # The norms are columns, so that one product makes all.
-        right = np.vstack([-2 * factor * self.rows.T, np.full_like(norms, factor), norms])
+        ones = np.ones_like(norms)
+        right = np.vstack([-2 * factor * self.rows.T, factor * ones, norms])
         return lambda X, out: np.matmul(_with_norms(X, self.origin), right, out=out)
 
     def blocks(self, X, factor=1.0, out=None):
@@ -139,11 +146,12 @@ class Centres:
 
     def thin_out(self, n):
         """Return at most n of the centres, evenly spaced in their order."""
-        return self if n >= len(self) else self.keep(_evenly_spaced(n, len(self)))
+        return self if n >= len(self) else self.keep(evenly_spaced(n, len(self)))
 
 
-def _evenly_spaced(n, length):
-    return np.arange(n) * length // n
+def evenly_spaced(n, length):
+    """Return at most n of the numbers below a length."""
+    return np.arange(n) * length // n if n < length else np.arange(length)
 
 
 def _with_norms(X, origin):

@@ -28,9 +28,10 @@ def row_groups(X):
         How many rows each group has.
     """
     order, keys = _sorted_keys(X)
-    close = np.diff(keys) == 0
+    close = keys[1:] == keys[:-1]
     same = close.copy()
-    same[close] = _equal_to_next(X, order, np.flatnonzero(close))
+    if close.any():
+        same[close] = _equal_to_next(X, order, np.flatnonzero(close))
     if np.any(same != close) and not sparse.issparse(X):
         # Different rows with one key could lie between equal ones.
         return _exact_groups(X)
@@ -60,11 +61,11 @@ def _sorted_keys(X):
         # stand: rows whose keys rounding could bring together are summed again.
         keys = X @ direction
         order = np.argsort(keys)
-        gaps = np.diff(keys[order])
+        in_order = keys[order]
         rounding = 4 * X.shape[1] * np.finfo(np.float64).eps * np.abs(direction).sum()
-        apart = gaps > rounding * max(X.max(), -X.min())
+        apart = np.diff(in_order) > rounding * max(X.max(), -X.min())
         if apart.all():
-            return order, keys[order]
+            return order, in_order
         rows = order[~(np.r_[True, apart] & np.r_[apart, True])]
         keys[rows] = _exact_sums(X, rows, direction)
     order = np.argsort(keys, kind="stable")

@@ -125,7 +125,7 @@ class SquaredLoss:
         values, vectors = _eigen(H)
         return vectors @ ((vectors.T @ self.h) / (values + ridge))
 
-    def left_out_source(self, kernels, share, ridges):
+    def source_ratios(self, kernels, share, ridges):
         """Return ratios of source rows, each by the fit without it, for each ridge.
 
         Parameters
@@ -139,20 +139,23 @@ class SquaredLoss:
 
         Returns
         -------
-        ndarray of shape (n_rows, n_ridges)
+        left_out : ndarray of shape (n_rows, n_ridges)
             A domain's only row stays in the fit.
+        kept : ndarray of shape (n_rows, n_ridges)
+            The ratios with the rows in the fit, but for the order of the share.
         """
         rest = 1 - share if share < 1 else 1.0
         weight = (1 - self.alpha) * share / rest if share < 1 else 0.0
         own, cross = self._forms(kernels, self.eigen(1 / rest, 1.0), ridges)
-        return cross / _not_below_zero(1 - weight * own)
+        return cross / _not_below_zero(1 - weight * own), cross
 
-    def left_out_target(self, kernels, share, ridges):
+    def target_ratios(self, kernels, share, ridges):
         """Return the same for target rows and their share among these."""
         rest = 1 - share if share < 1 else 1.0
         weight, share = (self.alpha * share / rest, share) if share < 1 else (0.0, 0.0)
         own, cross = self._forms(kernels, self.eigen(1.0, 1 / rest), ridges)
-        return (cross - share * own) / (rest * _not_below_zero(1 - weight * own))
+        left_out = (cross - share * own) / (rest * _not_below_zero(1 - weight * own))
+        return left_out, cross
 
     def _forms(self, kernels, eigen, ridges):
         """Return k'B^-1 k and k'B^-1 h for each row k, with B the ridged matrix."""
@@ -179,7 +182,7 @@ def _eigen(H):
 
 
 def leave_one_out(loss, source, target, ridges):
-    """Return the loss of left-out rows for each ridge.
+    """Return the loss of rows left out of the fit, and that of rows kept in it.
 
     Each distinct row is left out by itself, with all its repetitions; its ratio is
     that of the fit to the others, with negative values at zero. An eigendecomposition
@@ -190,30 +193,34 @@ def leave_one_out(loss, source, target, ridges):
     loss : SquaredLoss
         The loss over all rows.
     source, target : pair of ndarrays
-        Kernels of the rows to leave out, and their shares in their domains.
+        Kernels of the rows, and their shares in their domains.
     ridges : ndarray of shape (n_ridges,)
         Penalties.
 
     Returns
     -------
-    ndarray of shape (n_ridges,)
+    left_out, kept : ndarray of shape (n_ridges,)
     """
-    ratios = _all_left_out(loss.left_out_source, *source, ridges)
-    score = 0.5 * (1 - loss.alpha) * _mean(ratios**2, source[1])
-    ratios = _all_left_out(loss.left_out_target, *target, ridges)
-    score += 0.5 * loss.alpha * _mean(ratios**2, target[1]) - _mean(ratios, target[1])
-    return score
+    of_source = _ratios(loss.source_ratios, *source, ridges)
+    of_target = _ratios(loss.target_ratios, *target, ridges)
+    return tuple(
+        0.5 * (1 - loss.alpha) * _mean(s**2, source[1])
+        + 0.5 * loss.alpha * _mean(t**2, target[1])
+        - _mean(t, target[1])
+        for s, t in zip(of_source, of_target, strict=True)
+    )
 
 
-def _all_left_out(left_out, kernels, shares, ridges):
+def _ratios(ratios_of, kernels, shares, ridges):
+    """Return ratios of left-out and of kept rows, negative ones as zero."""
     if shares.min() == shares.max():
-        ratios = left_out(kernels, float(shares[0]), ridges)
+        ratios = ratios_of(kernels, float(shares[0]), ridges)
     else:
-        ratios = np.empty((len(shares), len(ridges)))
+        ratios = np.empty((2, len(shares), len(ridges)))
         for share in np.unique(shares):
             rows = shares == share
-            ratios[rows] = left_out(kernels[rows], float(share), ridges)
-    return np.maximum(ratios, 0, out=ratios)
+            ratios[:, rows] = ratios_of(kernels[rows], float(share), ridges)
+    return [np.maximum(r, 0, out=r) for r in ratios]
 
 
 def _mean(values, shares):

@@ -4,6 +4,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import sparse
 from scipy.spatial.distance import cdist, pdist
 
+from sktransfer._kernels import content_order
+from sktransfer._separation import even_steps
 from sktransfer.instance._centre_kernels import (
     check_grid,
     draw_centres,
@@ -56,6 +58,17 @@ def test_rows_and_their_shares():
     assert all(
         found[tuple(row)] == w for row, w in zip(some.X, some.weights, strict=True)
     )
+
+
+@pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
+def test_rows_by_their_places_among_all(kind):
+    X = np.round(draw(300, 5)[0], 1)
+    X = np.r_[X, X[:40]]
+    places = even_steps(len(X))
+    found = weighted_rows(kind(X)).at(places)
+    assert found.shape == (200, 2)
+    found = found if kind is np.asarray else found.toarray()
+    assert_array_equal(found, X[content_order(X, 0)[places]])
 
 
 def test_median_width():

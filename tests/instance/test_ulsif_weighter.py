@@ -82,8 +82,37 @@ def test_leave_one_out_equals_fits_without_the_row(
     )
     ridges = np.array([0.01, 0.3, 5.0])
     expected = [score_by_refits(K_source, K_target, n, m, alpha, r) for r in ridges]
-    found = leave_one_out(loss, (K_source, s), (K_target, t), ridges)
+    found, _ = leave_one_out(loss, (K_source, s), (K_target, t), ridges)
     assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_loss_of_rows_that_are_kept(alpha):
+    rng = np.random.RandomState(0)
+    K_source, K_target = rng.uniform(size=(2000, 5)), rng.uniform(size=(1500, 5))
+    s, t = np.full(2000, 1 / 2000), np.full(1500, 1 / 1500)
+    domains = (K_source, s), (K_target, t)
+    loss = SquaredLoss.of_kernels(*domains, alpha)
+    left_out, kept = leave_one_out(loss, *domains, np.array([0.01]))
+    theta = coefficients(K_source, K_target, s, t, alpha, 0.01)
+    r_source, r_target = K_source @ theta, K_target @ theta
+    expected = (1 - alpha) / 2 * np.mean(r_source**2) - np.mean(r_target)
+    expected += alpha / 2 * np.mean(r_target**2)
+    assert_allclose(kept, expected, rtol=1e-3)
+    # Five coefficients overfit so many rows by little.
+    assert 0 < left_out - kept < 0.02
+
+
+def test_ones_where_alpha_is_one():
+    # The ratio of the target to itself, where the kernels can express it.
+    rng = np.random.RandomState(0)
+    kernels = [rng.uniform(size=(n, 5)) for n in (40, 60)]
+    K_source, K_target = (K / K.sum(axis=1, keepdims=True) for K in kernels)
+    s, t = np.full(40, 1 / 40), np.full(60, 1 / 60)
+    loss = SquaredLoss.of_kernels((K_source, s), (K_target, t), 1.0)
+    assert_allclose(K_source @ loss.minimize(0.0), 1, rtol=1e-6)
+    left_out, _ = leave_one_out(loss, (K_source, s), (K_target, t), np.array([1e-9]))
+    assert_allclose(left_out, -0.5, rtol=1e-6)
 
 
 @pytest.mark.parametrize("alpha", ALPHAS)
@@ -177,7 +206,9 @@ def test_weights_become_one_as_alpha_does():
         for alpha in (0.0, 0.5, 0.9)
     ]
     assert spreads[0] > spreads[1] > spreads[2]
-    # Where there are target rows the ratio is one.
+    wide = fit(X, domain, alpha=1 - 1e-9, gamma=1e-6, ridge=0.0).sample_weight_
+    assert_allclose(wide, 1, atol=1e-4)
+    # Where there are target rows the ratio is one, whatever the kernel.
     inside = np.exp(fit(X, domain, alpha=1 - 1e-9).ratios_[0](X[1000:]))
     assert_allclose(np.median(inside), 1, atol=0.02)
     assert np.mean(np.abs(inside - 1) < 0.1) > 0.9
