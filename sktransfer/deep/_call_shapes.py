@@ -75,7 +75,7 @@ class FixedShapes:
     """
 
     def __init__(self, calls, n_rows):
-        self.calls = {call.key: call for call in calls}
+        self.calls = {call.key: (call.inputs, call.shapes, call.form) for call in calls}
         self.n_rows = n_rows
 
     def of(self, key, part, args, kwargs, n_rows):
@@ -99,9 +99,8 @@ class FixedShapes:
         form : TreeSpec
             Nested containers.
         """
-        call = self.calls[key]
+        (known, form_of_known), shapes, form_of_output = self.calls[key]
         leaves, form = _pytree.tree_flatten((args, kwargs))
-        known, form_of_known = call.inputs
         if form != form_of_known or not all(
             then.fits(now, self.n_rows, n_rows)
             if isinstance(then, Shape)
@@ -113,9 +112,9 @@ class FixedShapes:
             Shape((n_rows, *leaf.sizes[1:]), leaf.dtype)
             if isinstance(leaf, Shape)
             else leaf
-            for leaf in call.shapes
+            for leaf in shapes
         ]
-        return found, call.form
+        return found, form_of_output
 
 
 class FoundShapes:

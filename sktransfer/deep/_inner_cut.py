@@ -32,7 +32,8 @@ def cut_inside(network, sample):
     input that changes with it. On trial, rows that were computed alone must give
     together what they give in the whole network; nothing that draws random numbers may
     come before what is kept, and in training mode it must be the same as in evaluation
-    mode, also in the next batch.
+    mode, also in the next batch. What calls such parts must neither count its steps nor
+    move a buffer: it might call them otherwise later on.
 
     Parameters
     ----------
@@ -108,10 +109,9 @@ def _agree(cut, twin, sample):
         batches = [(torch.cat(alone), sample)]
         if hasattr(twin, "longest_row"):  # a batch may be of short rows alone
             batches += zip(alone, sample[:, None], strict=True)
-        expected = [twin(rows) for _, rows in batches]
-        # The halves must not need what a part remembers: now it is of other rows.
-        twin(sample.roll(1, 0))
-        for (kept, rows), whole in zip(batches, expected, strict=True):
+        for kept, rows in batches:
+            # What a part remembers is of other rows: the halves must not need it.
+            whole = twin(rows.roll(1, 0)).roll(-1, 0)
             halves = cut.live.maps(twin, kept, rows)
             near = _CLOSE * float(whole.abs().max())
             if not torch.allclose(halves, whole, rtol=_CLOSE, atol=near):

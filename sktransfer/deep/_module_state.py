@@ -1,7 +1,6 @@
 """What a module remembers between calls: attributes and buffers."""
 
-import copy
-from collections import deque
+from collections import OrderedDict, defaultdict, deque
 
 import torch
 from torch import nn
@@ -13,7 +12,7 @@ __all__ = ["ModuleState", "version_of"]
 
 # What every module has, and what stands in for its forward pass for a while.
 _OF_TORCH = frozenset([*vars(nn.Module()), "forward"])
-_CONTAINERS = (list, dict, deque)
+_SEQUENCES, _MAPPINGS = (list, deque), (dict, OrderedDict, defaultdict)
 _LARGE = 256  # a vocabulary, for example, which holds no outputs
 
 
@@ -38,9 +37,10 @@ class ModuleState:
             for value in (*own.values(), *buffers.values()):
                 if isinstance(value, torch.Tensor):
                     self.versions.append((value, version_of(value)))
-                elif isinstance(value, _CONTAINERS) and len(value) <= _LARGE:
+                elif _is_container(value) and len(value) <= _LARGE:
+                    then = list(value if type(value) in _SEQUENCES else value.items())
                     inside = _pytree.tree_leaves(value)
-                    self.contents.append((value, copy.copy(value), inside))
+                    self.contents.append((value, then, inside))
             if copies and part.training:
                 kept = [b for b in buffers.values() if b is not None]
                 self.values += [(buffer, buffer.clone()) for buffer in kept]
@@ -79,7 +79,7 @@ class ModuleState:
                 held.update(before)
         for now, then, _ in self.contents:
             now.clear()
-            now.extend(then) if isinstance(now, list | deque) else now.update(then)
+            now.extend(then) if type(now) in _SEQUENCES else now.update(then)
         with torch.no_grad():
             for buffer, value in self.values:
                 buffer.copy_(value)
@@ -105,6 +105,10 @@ def _own(part):
 def version_of(tensor):
     """Return how often a tensor was written; None if nobody counts."""
     return None if tensor.is_inference() else tensor._version
+
+
+def _is_container(value):
+    return type(value) in _SEQUENCES + _MAPPINGS
 
 
 def _are_same(one, other):

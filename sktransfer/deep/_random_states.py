@@ -1,5 +1,6 @@
 """What the generators of torch, numpy and Python would draw next."""
 
+import pickle
 import random
 
 import numpy as np
@@ -16,18 +17,16 @@ class RandomStates:
         is_cuda = torch.cuda.is_initialized()
         self.gpus = torch.cuda.get_rng_state_all() if is_cuda else []
         self.python = random.getstate()
-        self.numpy = np.random.get_state()  # noqa: NPY002
+        self.numpy = np.random.get_state(legacy=False)  # noqa: NPY002
 
     def __eq__(self, other):
         """Whether both would draw the same."""
         own, others = [self.cpu, *self.gpus], [other.cpu, *other.gpus]
-        (_, keys, *rest), (_, other_keys, *other_rest) = self.numpy, other.numpy
         return (
             len(own) == len(others)
             and all(map(torch.equal, own, others))
             and self.python == other.python
-            and rest == other_rest
-            and np.array_equal(keys, other_keys)
+            and pickle.dumps(self.numpy) == pickle.dumps(other.numpy)
         )
 
     __hash__ = None

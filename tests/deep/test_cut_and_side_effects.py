@@ -139,20 +139,17 @@ class LooksInNumpy(LooksInside):
     kind = InNumpy
 
 
+ELSEWHERE = SimpleNamespace()
+
+
 class Elsewhere(Stem):
-    """Keeps it where nobody looks."""
-
-    def __init__(self):
-        super().__init__()
-        self.place = SimpleNamespace()
-
     def keep(self, a):
-        self.place.last = a
+        ELSEWHERE.last = a
         return a
 
     @property
     def last(self):
-        return self.place.last
+        return ELSEWHERE.last
 
 
 class LooksElsewhere(LooksInside):
@@ -275,8 +272,7 @@ class AnotherArgument(Own):
         super().__init__(Scaled())
 
     def forward(self, X):
-        scale = 1.0 if X.max() < 50 else 2.0
-        return self.third(self.second(self.first(X, scale)))
+        return self.third(self.second(self.first(X, 1.0 + (X.max() > 50).item())))
 
 
 class Tries(Own):
