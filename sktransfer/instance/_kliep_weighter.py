@@ -48,7 +48,7 @@ class KLIEPWeighter(BaseRatioWeighter):
     ----------
     gamma : float, "cv" or "median", default="cv"
         Width of the kernel ``exp(-gamma |x - c|^2)``: a number; "median": 1 over the
-        median squared distance between rows, at most 100 distinct ones of each domain;
+        median squared distance between rows, at most 50 distinct ones of each domain;
         "cv": the multiple of that which gives held-out rows the best ratio.
     gammas : sequence of float, default=(0.0625, 0.25, 1.0, 4.0, 16.0)
         The multiples that "cv" tries, from the middle one outwards until it gets worse.
