@@ -9,6 +9,7 @@ from sktransfer.deep._call_shapes import FixedShapes, FoundShapes, Shape
 from sktransfer.deep._frozen_calls import frozen_calls, is_frozen
 from sktransfer.deep._missing import Missing, NeedsValues
 from sktransfer.deep._module_state import ModuleState
+from sktransfer.deep._random_states import own_generators
 from sktransfer.deep._replay import replaying, unreplaced_copy
 
 __all__ = ["NotCut", "Plan", "make_plan"]
@@ -157,11 +158,12 @@ def _in_training(network, twin):
 def _moves(training, calls, pair):
     """Whether what calls the parts may call them otherwise, as training goes on."""
     paths = [name.split(".") for name, _ in calls]
-    holders = {".".join(path[:n]) for path in paths for n in range(len(path))}
-    before = ModuleState(map(training.get_submodule, holders))
+    names = {".".join(path[:n]) for path in paths for n in range(len(path))}
+    holders = [training.get_submodule(name) for name in names]
+    before, generators = ModuleState(holders), own_generators(holders)
     with torch.no_grad():
         training(pair)
-    return before.has_moved()
+    return before.has_moved() or own_generators(holders) != generators
 
 
 def _eligible(twin, training, frozen, pair, has_lengths):

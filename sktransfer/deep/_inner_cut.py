@@ -57,7 +57,10 @@ def cut_inside(network, sample):
             return None
         found = _plan_of(network, sample)
         _tried[network] = state, found, network.training
-    return None if found is None else _cut_by(network, *found)
+    try:
+        return None if found is None else _cut_by(network, *found)
+    except Exception:  # what a part remembers by now cannot be copied
+        return None
 
 
 def _state_of(network, sample):

@@ -1,4 +1,4 @@
-"""What the generators of torch, numpy and Python would draw next."""
+"""What generators of torch, numpy and Python would draw next."""
 
 import pickle
 import random
@@ -6,7 +6,10 @@ import random
 import numpy as np
 import torch
 
-__all__ = ["RandomStates"]
+__all__ = ["RandomStates", "own_generators"]
+
+# NumPy's Generator and RandomState, and Python's.
+_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
 
 
 class RandomStates:
@@ -38,3 +41,24 @@ class RandomStates:
             torch.cuda.set_rng_state_all(self.gpus)
         random.setstate(self.python)
         np.random.set_state(self.numpy)  # noqa: NPY002
+
+
+def own_generators(modules):
+    """Return the states of generators that modules have as attributes.
+
+    Parameters
+    ----------
+    modules : iterable of nn.Module
+        Their parts are looked at if they are among them.
+
+    Returns
+    -------
+    list of bytes
+    """
+    states = []
+    for value in [value for module in modules for value in vars(module).values()]:
+        if isinstance(value, torch.Generator):
+            states.append(value.get_state().numpy().tobytes())
+        elif isinstance(value, _GENERATORS):
+            states.append(pickle.dumps(value))
+    return states

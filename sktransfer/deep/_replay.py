@@ -57,6 +57,8 @@ def replaying(backbone, calls, kept, shapes, n_rows):
 def unreplaced_copy(module, *, own_buffers=False):
     """Copy a module and share its tensors, also while other threads skip its parts.
 
+    What its last forward pass left in attributes is shared without its gradients.
+
     Parameters
     ----------
     module : nn.Module
@@ -69,8 +71,11 @@ def unreplaced_copy(module, *, own_buffers=False):
     nn.Module
     """
     shared = [*module.parameters(), *(() if own_buffers else module.buffers())]
+    left = _pytree.tree_leaves([list(vars(part).values()) for part in module.modules()])
+    left = [x for x in left if isinstance(x, torch.Tensor) and not x.is_leaf]
+    memo = {id(x): x.detach() for x in left} | {id(x): x for x in shared}
     with _lock:
-        copied = copy.deepcopy(module, {id(tensor): tensor for tensor in shared})
+        copied = copy.deepcopy(module, memo)
     for part in copied.modules():
         if isinstance(vars(part).get("forward"), _StandIn):
             del part.forward

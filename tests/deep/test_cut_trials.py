@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -44,6 +45,24 @@ class OfTheBatch(Own):
 class DrawsAlways(Own):
     def forward(self, X):
         return nn.functional.dropout(super().forward(X), 0.1)
+
+
+class DrawsNowAndThen(Own):
+    def __init__(self):
+        super().__init__()
+        self.own = np.random.RandomState(0)
+
+    def forward(self, X):
+        first = self.first(X)
+        if self.training and self.own.rand() < 0.05:
+            first = -first
+        return self.third(self.second(first))
+
+
+class KeepsItsOutput(Own):
+    def forward(self, X):
+        self.outputs = {"last": [super().forward(X)]}
+        return self.outputs["last"][0]
 
 
 class Branches(Own):
@@ -144,6 +163,22 @@ def test_generators_and_weights_are_left_as_they_were():
     assert RandomStates() != before
     before.restore()
     assert RandomStates() == before
+
+
+def test_a_network_that_draws_from_a_generator_of_its_own_is_not_cut_in_training():
+    network = network_of(DrawsNowAndThen)
+    assert cut_inside(network, rows(2)) is None
+    assert cut_inside(network_of(DrawsNowAndThen).eval(), rows(2)) is not None
+
+
+def test_what_learned_parts_left_with_gradients_is_no_obstacle():
+    network = network_of(KeepsItsOutput)
+    assert cut_inside(network, rows(2)) is not None
+    network(rows())
+    assert cut_inside(network, rows(2)) is not None
+    assert cut_inside(network.eval(), rows(2)) is not None
+    network.backbone.lock = threading.Lock()
+    assert cut_inside(network, rows(2)) is None
 
 
 def test_of_nested_calls_the_outer_ones_are_kept():
