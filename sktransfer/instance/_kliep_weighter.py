@@ -10,11 +10,10 @@ from sktransfer._validation import check_integer, check_number
 from sktransfer.instance._centre_kernels import (
     draw_centres,
     gamma_grid,
-    weighted_rows,
 )
+from sktransfer.instance._distinct_rows_weighter import BaseDistinctRowsWeighter
 from sktransfer.instance._kliep import fit_kliep
 from sktransfer.instance._kliep_search import SearchRows, Trial, choose_gamma
-from sktransfer.instance._ratio_weighter import BaseRatioWeighter
 from sktransfer.instance._source_sums import SourceSums, log_sum
 
 __all__ = ["KLIEPWeighter"]
@@ -22,7 +21,7 @@ __all__ = ["KLIEPWeighter"]
 _SEARCH_ROWS = 1000
 
 
-class KLIEPWeighter(BaseRatioWeighter):
+class KLIEPWeighter(BaseDistinctRowsWeighter):
     r"""Weigh source rows by the density ratio that makes the target most likely.
 
     The ratio of the target's density to the source's is a sum of Gaussian kernels
@@ -178,10 +177,9 @@ class KLIEPWeighter(BaseRatioWeighter):
         check_number("tol", self.tol, low=0, low_open=True)
         check_integer("max_iter", self.max_iter, low=1)
 
-    def _fit_ratio(self, X_source, X_target):
+    def _fit_rows(self, source, target):
         self._check_params()
         rng = check_random_state(self.random_state)
-        source, target = weighted_rows(X_source), weighted_rows(X_target)
         gammas = gamma_grid(self.gamma, self.gammas, source, target)
         centres = draw_centres(target, self.n_centers, rng)
         searched = isinstance(self.gamma, str) and self.gamma == "cv"
@@ -229,7 +227,7 @@ class KLIEPWeighter(BaseRatioWeighter):
                 f"up to {ratio.gap:.1e} below the optimum, more than tol={self.tol}. "
                 "Raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=5,
+                stacklevel=6,
             )
 
     @property
