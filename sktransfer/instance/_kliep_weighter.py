@@ -227,7 +227,7 @@ class KLIEPWeighter(BaseDistinctRowsWeighter):
                 f"up to {ratio.gap:.1e} below the optimum, more than tol={self.tol}. "
                 "Raise max_iter or tol.",
                 ConvergenceWarning,
-                stacklevel=6,
+                stacklevel=8,
             )
 
     @property

@@ -95,8 +95,10 @@ def test_stopping_early_is_said():
     X, domain = draw()
     with pytest.warns(
         ConvergenceWarning, match="below the optimum, more than tol=1e-13"
-    ):
-        weighter = fit(X, domain, gamma=1.0, tol=1e-13, max_iter=1)
+    ) as said:
+        weighter = KLIEPWeighter(gamma=1.0, tol=1e-13, max_iter=1)
+        weighter.fit(X, sample_domain=domain)
+    assert said[0].filename == __file__
     assert weighter.n_iter_ == 1
     best = fit(X, domain, gamma=1.0).objective_
     assert best - weighter.objective_ <= weighter.gap_ + 1e-8
