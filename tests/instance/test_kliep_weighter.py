@@ -93,10 +93,10 @@ def test_score_is_the_divergence():
 
 def test_stopping_early_is_said():
     X, domain = draw()
+    weighter = KLIEPWeighter(gamma=1.0, tol=1e-13, max_iter=1)
     with pytest.warns(
         ConvergenceWarning, match="below the optimum, more than tol=1e-13"
     ) as said:
-        weighter = KLIEPWeighter(gamma=1.0, tol=1e-13, max_iter=1)
         weighter.fit(X, sample_domain=domain)
     assert said[0].filename == __file__
     assert weighter.n_iter_ == 1
