@@ -27,12 +27,17 @@ def resolve_device(device):
     if found.type not in _DEVICES:
         raise _no_device(device)
     backend = {"cuda": torch.cuda, "mps": torch.backends.mps}.get(found.type)
-    if backend is not None and not backend.is_available():
+    absent = backend is not None and not backend.is_available()
+    if absent or (found.index or 0) >= _count(found.type):
         raise ValueError(
             f"`device` is {device!r}, which torch does not find on this machine. Use "
             "'auto' or 'cpu'."
         )
     return found
+
+
+def _count(kind):
+    return torch.cuda.device_count() if kind == "cuda" else 1
 
 
 def _no_device(device):

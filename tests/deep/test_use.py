@@ -225,6 +225,9 @@ def test_devices():
         if not backend.is_available():
             with pytest.raises(ValueError, match="does not find on this machine"):
                 resolve_device(name)
+    for name in ("cuda:99", "mps:1", "cpu:1"):
+        with pytest.raises(ValueError, match=f"'{name}', which torch does not find"):
+            resolve_device(name)
     for name in ("xpu", "meta", "gpu", 3.5):
         with pytest.raises(ValueError, match="must be 'auto', 'cpu', 'mps', 'cuda'"):
             resolve_device(name)
