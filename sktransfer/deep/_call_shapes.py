@@ -7,11 +7,13 @@ from torch.utils import _pytree
 
 from sktransfer.deep._missing import Missing, NeedsValues, missing
 from sktransfer.deep._module_state import ModuleState
+from sktransfer.deep._row_shapes import RowShape, Shape
 
 __all__ = [
-    "FixedShapes",
     "FoundShapes",
-    "Shape",
+    "PassedOn",
+    "Tried",
+    "TriedShapes",
     "is_plain",
     "numbers_in",
     "without_values",
@@ -28,55 +30,68 @@ def is_plain(value):
 
 
 @dataclass(frozen=True)
-class Shape:
-    """Shape and type of a tensor.
+class PassedOn:
+    """Stands for an output that is one of the inputs itself.
 
     Attributes
     ----------
-    sizes : tuple of int
-        The shape.
-    dtype : torch.dtype
-        The type.
+    place : int
+        Which one.
     """
 
-    sizes: tuple
-    dtype: torch.dtype
-
-    @classmethod
-    def of_tensor(cls, leaf):
-        """Return the shape of a tensor; what is none stays as it is."""
-        if not isinstance(leaf, torch.Tensor):
-            return leaf
-        return cls(tuple(leaf.shape), leaf.dtype)
-
-    def fits(self, leaf, n_then, n_now):
-        """Whether a tensor has this shape, but for the number of rows."""
-        return (
-            isinstance(leaf, torch.Tensor)
-            and leaf.ndim == len(self.sizes)
-            and all(
-                now == then or now * n_then == then * n_now
-                for now, then in zip(leaf.shape, self.sizes, strict=True)
-            )
-        )
+    place: int
 
 
-class FixedShapes:
+@dataclass(frozen=True)
+class Tried:
+    """What a call was given on trial, and what it gave.
+
+    Attributes
+    ----------
+    inputs : tuple of list and TreeSpec
+        A `RowShape` for each tensor.
+    outputs : tuple of list and TreeSpec
+        A `RowShape` for each tensor, or `PassedOn`.
+    """
+
+    inputs: tuple
+    outputs: tuple
+
+    @property
+    def has_lengths(self):
+        """Whether shapes depend on the lengths of rows."""
+        return any(shape.has_lengths for shape in self._shapes())
+
+    @property
+    def is_ambiguous(self):
+        """Whether it may be lengths that shapes follow, and not the number of rows."""
+        return any(x.has_lengths or len(x.grows) > 1 for x in self._shapes())
+
+    def axis_of(self, place):
+        """Return the axis of an output of which each place is a row, or None."""
+        shape = self.outputs[0][place]
+        is_shape = isinstance(shape, RowShape) and shape.dtype.is_floating_point
+        return shape.axis if is_shape else None
+
+    def _shapes(self):
+        leaves = self.inputs[0] + self.outputs[0]
+        return [leaf for leaf in leaves if isinstance(leaf, RowShape)]
+
+
+class TriedShapes:
     """Each call gives what it gave on trial, for any number of rows.
 
-    It must be asked for the same: tensors of these shapes, and the same numbers.
+    It must be asked for the same: tensors of these shapes, and the same numbers. Where
+    rows of several lengths gave several shapes, these follow those of the input.
 
     Parameters
     ----------
-    calls : sequence of Call
-        As they were on trial.
-    n_rows : int
-        Rows on trial.
+    tried : dict of tuple to Tried
+        The calls.
     """
 
-    def __init__(self, calls, n_rows):
-        self.calls = {call.key: (call.inputs, call.shapes, call.form) for call in calls}
-        self.n_rows = n_rows
+    def __init__(self, tried):
+        self.tried, self.found = tried, FoundShapes(tries_zeros=False)
 
     def of(self, key, part, args, kwargs, n_rows):
         """Return the leaves of what a call would give, and how they are put together.
@@ -95,26 +110,31 @@ class FixedShapes:
         Returns
         -------
         leaves : list
-            A `Shape` for each tensor.
+            A `Shape` for each tensor, or the tensor if it is one of the inputs.
         form : TreeSpec
             Nested containers.
         """
-        (known, form_of_known), shapes, form_of_output = self.calls[key]
+        tried = self.tried[key]
+        known, form_of_known = tried.inputs
         leaves, form = _pytree.tree_flatten((args, kwargs))
         if form != form_of_known or not all(
-            then.fits(now, self.n_rows, n_rows)
-            if isinstance(then, Shape)
+            then.fits(now, n_rows)
+            if isinstance(then, RowShape)
             else type(now) is type(then) and now == then
             for now, then in zip(leaves, known, strict=True)
         ):
-            raise NeedsValues([key])
-        found = [
-            Shape((n_rows, *leaf.sizes[1:]), leaf.dtype)
-            if isinstance(leaf, Shape)
-            else leaf
-            for leaf in shapes
-        ]
-        return found, form_of_output
+            raise NeedsValues([(*key, None)])
+        outputs, form = tried.outputs
+        if any(isinstance(x, RowShape) and x.has_lengths and x.axis is not None
+               for x in outputs):  # fmt: skip
+            return self.found.of(key, part, args, kwargs, n_rows)
+        return [_output(x, leaves, n_rows) for x in outputs], form
+
+
+def _output(leaf, inputs, n_rows):
+    if isinstance(leaf, RowShape):
+        return leaf.of_rows(n_rows)
+    return inputs[leaf.place] if isinstance(leaf, PassedOn) else leaf
 
 
 class FoundShapes:
@@ -122,38 +142,45 @@ class FoundShapes:
 
     A part runs on tensors without values, or else on zeros, once for all inputs of the
     same shapes.
+
+    Parameters
+    ----------
+    tries_zeros : bool, default=True
+        Whether zeros will do: they will not where shapes may depend on values.
     """
 
-    def __init__(self):
-        self.known = {}
+    def __init__(self, *, tries_zeros=True):
+        self.known, self.tries_zeros = {}, tries_zeros
 
     def of(self, key, part, args, kwargs, n_rows):
         """Return the leaves of what a call would give, and how they are put together.
 
-        See `FixedShapes.of`.
+        See `TriedShapes.of`.
         """
         leaves, form = _pytree.tree_flatten((args, kwargs))
         if not all(isinstance(x, torch.Tensor) or is_plain(x) for x in leaves):
             return self._found(key, part, leaves, form)
         signature = key, str(form), tuple(map(_described, leaves))
-        if signature not in self.known:
+        found = self.known.get(signature)
+        if found is None:
+            found = self._found(key, part, leaves, form)
             if len(self.known) >= _MOST_KNOWN:
                 self.known.clear()
-            self.known[signature] = self._found(key, part, leaves, form)
-        return self.known[signature]
+            self.known[signature] = found
+        return found
 
     def _found(self, key, part, leaves, form):
         args, kwargs = _pytree.tree_unflatten(leaves, form)
         try:
             output = without_values(part, args, kwargs)
         except NeedsValues as error:
-            output = _of_zeros(part, leaves, form)
+            output = _of_zeros(part, leaves, form) if self.tries_zeros else None
             # Numbers that were computed from zeros are wrong.
             if output is None or numbers_in(output):
-                raise NeedsValues([key]) from error
+                raise NeedsValues([(*key, None)]) from error
         found, form_of_output = _pytree.tree_flatten(output)
         if not all(isinstance(x, torch.Tensor) or is_plain(x) for x in found):
-            raise NeedsValues([key])
+            raise NeedsValues([(*key, None)])
         return [Shape.of_tensor(leaf) for leaf in found], form_of_output
 
 

@@ -4,8 +4,7 @@ import torch
 from torch import nn
 
 from sktransfer.deep._backbones import flat_features
-from sktransfer.deep._cut_plan import NotCut
-from sktransfer.deep._frozen_calls import tensors_in
+from sktransfer.deep._cut_plan import NotCut, longest_row
 from sktransfer.deep._missing import NeedsValues
 from sktransfer.deep._module_state import ModuleState
 from sktransfer.deep._random_states import RandomStates
@@ -71,7 +70,7 @@ class FrozenHalf(nn.Module):
     def _outputs(self, X):
         n_rows, outputs, counts, handles = len(X), {}, {}, []
         if self.plan.fills_up:
-            X = torch.cat([X, self.backbone.longest_row(X)])
+            X = torch.cat([X, longest_row(self.backbone, X)])
 
         def watch(name):
             def keep(part, args, output):
@@ -79,10 +78,8 @@ class FrozenHalf(nn.Module):
                 counts[name] = key[1] + 1
                 if key not in self.plan.kept:
                     return
-                tensors = tensors_in(output, len(X))
-                if tensors is None:
-                    raise NotCut
-                outputs[key] = [tensor[:n_rows].clone() for tensor in tensors]
+                found = self.plan.rows_of(key, output, len(X))
+                outputs[key] = [rows[:n_rows].clone() for rows in found]
                 if len(outputs) == len(self.plan.kept):
                     raise _AllSeen
 
@@ -110,7 +107,7 @@ class LiveHalf(nn.Module):
         Shares its parts.
     plan : Plan
         What is skipped.
-    shapes : FixedShapes or FoundShapes
+    shapes : TriedShapes or FoundShapes
         Tells the shapes of what is skipped.
     """
 

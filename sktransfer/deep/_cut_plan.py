@@ -1,22 +1,44 @@
 """Which frozen parts of a backbone are skipped, and what is kept of them."""
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import nn
+from torch.utils import _pytree
 
-from sktransfer.deep._call_shapes import FixedShapes, FoundShapes, Shape
+from sktransfer.deep._call_shapes import FoundShapes, TriedShapes
+from sktransfer.deep._eligible_calls import eligible_calls
 from sktransfer.deep._frozen_calls import frozen_calls, is_frozen
 from sktransfer.deep._missing import Missing, NeedsValues
 from sktransfer.deep._module_state import ModuleState
 from sktransfer.deep._random_states import own_generators
 from sktransfer.deep._replay import replaying, unreplaced_copy
 
-__all__ = ["NotCut", "Plan", "make_plan"]
+__all__ = ["NotCut", "Plan", "longest_row", "make_plan"]
 
 
 class NotCut(BaseException):
     """Says that a backbone cannot be cut; no part may take it for its own error."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of an output of a call.
+
+    Attributes
+    ----------
+    place : int
+        Which of the outputs.
+    axis : int
+        The axis of which each place is a row.
+    sizes : tuple of int
+        Its shape for the longest row, without that axis.
+    """
+
+    place: int
+    axis: int
+    sizes: tuple
 
 
 @dataclass(frozen=True)
@@ -28,9 +50,9 @@ class Plan:
     calls : tuple of tuple of str and int
         Calls that are skipped: the part, and how often it was called before.
     kept : tuple of tuple of str and int
-        Those whose outputs are kept, in the order of use.
-    sizes : tuple of tuple of tuple of int
-        Shapes of these outputs for the longest row, without the number of rows.
+        Those of whose outputs something is kept, in the order of use.
+    outputs : tuple of tuple of Kept
+        What is kept of each.
     has_lengths : bool
         Whether there are shorter rows.
     fills_up : bool
@@ -39,23 +61,34 @@ class Plan:
 
     calls: tuple
     kept: tuple
-    sizes: tuple
+    outputs: tuple
     has_lengths: bool = False
     fills_up: bool = False
 
+    def rows_of(self, key, output, n_rows):
+        """Return what is to be kept of the output of a call, rows first."""
+        leaves, found = _pytree.tree_leaves(output), []
+        for part in self.outputs[self.kept.index(key)]:
+            leaf = leaves[part.place] if part.place < len(leaves) else None
+            fits = isinstance(leaf, torch.Tensor) and leaf.is_floating_point()
+            if not fits or leaf.is_nested or leaf.ndim != 1 + len(part.sizes):
+                raise NotCut
+            if leaf.shape[part.axis] != n_rows:
+                raise NotCut
+            found.append(leaf.movedim(part.axis, 0))
+        return found
+
     def join(self, outputs):
-        """Return one row of numbers for each row of the outputs of the calls.
+        """Return one row of numbers for each row of what is kept of the calls.
 
         Outputs of shorter rows are filled up.
         """
         columns = []
-        for call, sizes in zip(self.kept, self.sizes, strict=True):
-            if len(outputs[call]) != len(sizes):
-                raise NotCut
-            for found, size in zip(outputs[call], sizes, strict=True):
+        for call, parts in zip(self.kept, self.outputs, strict=True):
+            for found, part in zip(outputs[call], parts, strict=True):
                 shape = tuple(found.shape[1:])
-                if shape != size:
-                    found = self._filled(found, shape, size)
+                if shape != part.sizes:
+                    found = self._filled(found, shape, part.sizes)
                 columns.append(found.reshape(len(found), -1))
         return columns[0] if len(columns) == 1 else torch.cat(columns, dim=1)
 
@@ -69,13 +102,13 @@ class Plan:
         return filled
 
     def split(self, rows):
-        """Return the outputs of the calls by call: the way back."""
+        """Return the outputs by the call and their place in it: the way back."""
         outputs, start = {}, 0
-        for call, sizes in zip(self.kept, self.sizes, strict=True):
-            outputs[call] = []
-            for size in sizes:
-                stop = start + torch.Size(size).numel()
-                outputs[call].append(rows[:, start:stop].reshape(len(rows), *size))
+        for call, parts in zip(self.kept, self.outputs, strict=True):
+            for part in parts:
+                stop = start + torch.Size(part.sizes).numel()
+                found = rows[:, start:stop].reshape(len(rows), *part.sizes)
+                outputs[*call, part.place] = found.movedim(0, part.axis)
                 start = stop
         return outputs
 
@@ -96,7 +129,7 @@ def make_plan(network, twin, sample):
     ------
     plan : Plan
         What to skip and to keep.
-    shapes : FixedShapes or FoundShapes
+    shapes : TriedShapes or FoundShapes
         Tells the shapes of what is skipped.
     """
     lists = {id(part) for part in network.frozen}
@@ -107,32 +140,57 @@ def make_plan(network, twin, sample):
     }
     if not _compute(twin, frozen):
         raise NotCut
-    has_lengths = hasattr(twin, "longest_row")
-    pair = sample
-    if has_lengths and len(twin.groups_of(sample)) > 1:
+    pair, says_lengths = sample, hasattr(twin, "longest_row")
+    if says_lengths and len(twin.groups_of(sample)) > 1:
         pair = torch.cat([sample[:1], sample[:1]])
     training = _in_training(network, twin) if network.training else None
-    found = _eligible(twin, training, frozen, pair, has_lengths)
-    shapes = FoundShapes() if has_lengths else FixedShapes(found, len(pair))
-    calls, kept = _what_is_needed(twin, found, pair, shapes)
+    refused, opened = set(), None
+    while opened is None or opened - refused:
+        refused |= opened or set()
+        found, tried = eligible_calls(twin, training, frozen, pair, refused)
+        shapes = FoundShapes() if says_lengths else TriedShapes(tried)
+        calls, kept = _what_is_needed(twin, found, tried, pair, shapes)
+        # Of what must run, as its shapes depend on values, the parts may be skipped.
+        running = [call for call in found if call.key not in calls and call.has_parts]
+        opened = {call.key for call in running if tried[call.key].has_lengths}
     if not kept or not _compute(twin, {name for name, _ in calls}):
         raise NotCut
     if training is not None and _moves(training, calls, pair):
         raise NotCut
-    longest, ways = found, (False,)
-    if has_lengths:
-        given = twin.longest_row(sample)
-        with torch.no_grad():
-            longest = frozen_calls(twin, frozen, given, to_the_end=False)
-        ways = False, True
-    tensors = {call.key: call.shapes for call in longest if call.can_be_kept}
-    if not tensors.keys() >= set(kept):
+    has_lengths = says_lengths or any(tried[key].has_lengths for key in calls)
+    row_shapes = {origin: tried[origin[:2]].outputs[0][origin[2]] for origin in kept}
+    sizes = {origin: shape.sizes for origin, shape in row_shapes.items()}
+    fills = says_lengths or any(shape.has_lengths for shape in row_shapes.values())
+    if fills:
+        sizes = _longest_sizes(twin, frozen, sample, kept)
+    outputs = {key: [] for key, _ in groupby(kept, key=lambda origin: origin[:2])}
+    for origin in kept:
+        axis = row_shapes[origin].axis
+        size = sizes[origin][:axis] + sizes[origin][axis + 1 :]
+        outputs[origin[:2]].append(Kept(origin[2], axis, size))
+    parts = tuple(map(tuple, outputs.values()))
+    for fills_up in (False, True) if fills else (False,):
+        plan = Plan(tuple(calls), tuple(outputs), parts, has_lengths, fills_up)
+        yield plan, shapes
+
+
+def longest_row(backbone, X):
+    """Return one row without padding at its end."""
+    if hasattr(backbone, "longest_row"):
+        return backbone.longest_row(X)
+    # Whole numbers stand for words, and the first of a text is seldom padding.
+    first = 0 if X.is_floating_point() else X.flatten()[0].item()
+    return torch.full_like(X[:1], first or X.max().item() or X.min().item() or 1)
+
+
+def _longest_sizes(twin, frozen, sample, kept):
+    with torch.no_grad():
+        given = longest_row(twin, sample)
+        calls = frozen_calls(twin, frozen, given, to_the_end=False)
+    gave = {call.key: call.gave[0] for call in calls if call.can_be_kept}
+    if not gave.keys() >= {origin[:2] for origin in kept}:
         raise NotCut
-    sizes = tuple(
-        tuple(x.sizes[1:] for x in tensors[key] if isinstance(x, Shape)) for key in kept
-    )
-    for fills_up in ways:
-        yield Plan(tuple(calls), tuple(kept), sizes, has_lengths, fills_up), shapes
+    return {origin: gave[origin[:2]][origin[2]].sizes for origin in kept}
 
 
 def _compute(backbone, names):
@@ -166,81 +224,17 @@ def _moves(training, calls, pair):
     return before.has_moved() or own_generators(holders) != generators
 
 
-def _eligible(twin, training, frozen, pair, has_lengths):
-    """Return the outermost calls that can be kept, in order."""
-    refused = set()
-    while True:
-        lists = _seen(twin, training, frozen, pair, refused)
-        by_key = [
-            {call.key: call for call in calls if call.can_be_kept} for calls in lists
-        ]
-        common = {
-            key
-            for key in set(by_key[0]).intersection(*by_key[1:]) - refused
-            if has_lengths or _are_fixed([calls[key] for calls in by_key])
-        }
-        chosen = [
-            call
-            for call in lists[0]
-            if call.key in common and not common.intersection(call.inside)
-        ]
-        around = {key for call in chosen for key in call.inside} - refused
-        # The second of the lists is of one row, those after it are of training mode.
-        others = [by_key[0], *by_key[2:]]
-        changed = {
-            call.key
-            for call in chosen
-            if not all(_are_same(call, calls[call.key]) for calls in others)
-        }
-        if around:
-            refused |= around  # see what is inside of them
-        elif changed:
-            refused |= changed
-        else:
-            return chosen
-
-
-def _seen(twin, training, frozen, pair, refused):
-    """Return the calls of several runs, in the modes of interest."""
-    settings = {"refused": refused, "to_the_end": False}
-    seen = frozen_calls(twin, frozen, pair, refused=refused, to_the_end=True)
-    lists = [seen, frozen_calls(twin, frozen, pair[:1], **settings)]
-    if training is not None:
-        # Twice: what a network remembers of the last batch may change the next one.
-        for _ in range(2):
-            lists.append(frozen_calls(training, frozen, pair, **settings))
-    return lists
-
-
-def _are_fixed(calls):
-    """Whether calls were given what can be told apart, and gave the same shapes."""
-    shapes = [
-        [x.sizes[1:] for x in call.shapes if isinstance(x, Shape)] for call in calls
-    ]
-    forms = [call.form for call in calls]
-    return (
-        all(call.is_fixed() for call in calls)
-        and all(each == shapes[0] for each in shapes)
-        and all(form == forms[0] for form in forms)
-    )
-
-
-def _are_same(one, other):
-    if one.outputs is None or other.outputs is None:
-        return False
-    return len(one.outputs) == len(other.outputs) and all(
-        map(torch.equal, one.outputs, other.outputs)
-    )
-
-
-def _what_is_needed(twin, found, pair, shapes):
-    """Return the calls to skip, and those whose values the rest needs."""
-    outputs = {call.key: call.outputs for call in found}
-    calls, kept = list(outputs), set()
-    for _ in range(2 * len(calls) + 1):
+def _what_is_needed(twin, found, tried, pair, shapes):
+    """Return the calls to skip, and which of their outputs the rest needs."""
+    outputs = {(*call.key, i): x for call in found for i, x in call.outputs.items()}
+    outputs = {
+        o: x for o, x in outputs.items() if tried[o[:2]].axis_of(o[2]) is not None
+    }
+    calls, kept = [call.key for call in found], set()
+    for _ in range(len(calls) + 2 * len(outputs) + 1):
         before = ModuleState(twin.modules())
         try:
-            given = {key: outputs[key] for key in kept}
+            given = {origin: outputs[origin] for origin in kept}
             with torch.no_grad(), replaying(twin, calls, given, shapes, len(pair)):
                 output = twin(pair)
             absent = [output, *before.missing_now()]
@@ -248,12 +242,14 @@ def _what_is_needed(twin, found, pair, shapes):
             if origins:
                 raise NeedsValues(frozenset().union(*origins))
         except NeedsValues as error:
-            if not error.origins or not error.origins <= set(calls):
+            needed = error.origins
+            if not needed or not {origin[:2] for origin in needed} <= set(calls):
                 raise NotCut from error
-            if error.origins <= kept:  # no shapes without values: they must run
-                calls = [key for key in calls if key not in error.origins]
-            kept = (kept | error.origins) & set(calls)
+            # No shapes without values, or nothing to be kept by rows: they must run.
+            run = {o[:2] for o in needed if o in kept or o not in outputs}
+            calls = [key for key in calls if key not in run]
+            kept = {o for o in kept | needed if o[:2] in calls}
             before.restore()
             continue
-        return calls, [key for key in calls if key in kept]
+        return calls, [origin for origin in outputs if origin in kept]
     raise NotCut

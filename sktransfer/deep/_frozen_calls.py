@@ -5,13 +5,19 @@ from dataclasses import dataclass
 import torch
 from torch.utils import _pytree
 
-from sktransfer.deep._call_shapes import Shape, is_plain, numbers_in, without_values
+from sktransfer.deep._call_shapes import (
+    PassedOn,
+    is_plain,
+    numbers_in,
+    without_values,
+)
 from sktransfer.deep._frozen_part import by_row
 from sktransfer.deep._missing import NeedsValues
 from sktransfer.deep._module_state import ModuleState, version_of
 from sktransfer.deep._random_states import RandomStates
+from sktransfer.deep._row_shapes import Shape
 
-__all__ = ["Call", "frozen_calls", "is_frozen", "tensors_in"]
+__all__ = ["Call", "frozen_calls", "is_frozen"]
 
 
 @dataclass
@@ -26,28 +32,29 @@ class Call:
         Keys of the calls that it is part of.
     inputs : tuple of list and TreeSpec
         What it was given, with shapes in place of tensors.
-    shapes : list
-        What it gave, with shapes in place of tensors.
-    form : TreeSpec
-        How that was put together.
-    outputs : list of torch.Tensor or None
-        Copies of the tensors that it gave; None if they cannot be kept, or if those of
-        a call that it is part of can.
+    gave : tuple of list and TreeSpec
+        What it gave, with shapes in place of tensors, and `PassedOn` for its inputs.
+    outputs : dict of int to torch.Tensor, or None
+        Copies of the tensors that it gave, by their places in the list; None if they
+        cannot be kept, or if those of a call that it is part of can.
     can_be_kept : bool
         Whether nothing else comes of the call than these tensors.
+    has_parts : bool
+        Whether the call is made of others.
     """
 
     key: tuple
     inside: tuple
     inputs: tuple
-    shapes: list
-    form: object
-    outputs: list | None
+    gave: tuple
+    outputs: dict | None
     can_be_kept: bool
+    has_parts: bool
 
-    def is_fixed(self):
-        """Whether what it was given can be told apart."""
-        return all(isinstance(x, Shape) or is_plain(x) for x in self.inputs[0])
+    @property
+    def places(self):
+        """Where there are tensors in what it gave."""
+        return [i for i, leaf in enumerate(self.gave[0]) if isinstance(leaf, Shape)]
 
 
 def is_frozen(part):
@@ -112,6 +119,13 @@ class _Running:
         self.versions = [version_of(tensor) for tensor in self.tensors]
         self.inputs = list(map(Shape.of_tensor, self.leaves)), form
 
+    def described(self, leaf):
+        """Return what stands for an output."""
+        if not isinstance(leaf, torch.Tensor) or leaf.is_floating_point():
+            return Shape.of_tensor(leaf)
+        same = [place for place, given in enumerate(self.leaves) if given is leaf]
+        return PassedOn(same[0]) if same else Shape.of_tensor(leaf)
+
     def has_changed_something(self):
         """Whether anything but its output tells of the call."""
         leaves = _pytree.tree_leaves(self.given)
@@ -165,18 +179,24 @@ class _Watch:
         running = self._open.pop()
         while running.part is not part:  # that one ended by an error
             running = self._open.pop()
-        leaves = tensors_in(output, self.n_rows)
-        if self._is_over or any(p.requires_grad for p in leaves or ()):
+        leaves, form = _pytree.tree_flatten(output)
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        if self._is_over or any(tensor.requires_grad for tensor in tensors):
             return
         if RandomStates() != self._start:
             self._is_over = True  # nothing kept may depend on draws
             return
+        kept = _by_rows(leaves, self.n_rows)
+        # Of a call that is made of others all is kept, or what is inside is looked at.
+        is_whole = not any(True for _ in part.children()) or len(kept) == len(tensors)
         can_be_kept = (
-            leaves is not None
+            len(kept) > 0
+            and is_whole
+            and all(isinstance(x, torch.Tensor) or is_plain(x) for x in leaves)
             and not running.has_changed_something()
             and self._has_own_numbers(running, output)
         )
-        self._add(running, output, leaves if can_be_kept else None)
+        self._add(running, (leaves, form), kept if can_be_kept else None)
 
     def _has_own_numbers(self, running, output):
         """Whether numbers beside the tensors do not depend on values."""
@@ -192,28 +212,27 @@ class _Watch:
             self._pauses = False
         return numbers_in(output) == numbers
 
-    def _add(self, running, output, leaves):
+    def _add(self, running, gave, kept):
         key = running.key
         outputs = None
-        if leaves is not None and key not in self._refused:
-            outputs = [leaf.detach().clone() for leaf in leaves]
+        if kept is not None and key not in self._refused:
+            outputs = {place: leaf.detach().clone() for place, leaf in kept.items()}
             for call in self.calls:
                 if key in call.inside:
                     call.outputs = None  # one is enough
-        found, form = _pytree.tree_flatten(output)
         self.calls.append(
             Call(
                 key,
                 tuple(outer.key for outer in self._open),
                 running.inputs,
-                list(map(Shape.of_tensor, found)),
-                form,
+                ([running.described(leaf) for leaf in gave[0]], gave[1]),
                 outputs,
-                can_be_kept=leaves is not None,
+                can_be_kept=kept is not None,
+                has_parts=any(True for _ in running.part.children()),
             )
         )
-        if leaves is not None and _are_views(leaves, running.tensors):
-            views = [(self.calls[-1], leaf, version_of(leaf)) for leaf in leaves]
+        if kept is not None and _are_views(kept.values(), running.tensors):
+            views = [(self.calls[-1], x, version_of(x)) for x in kept.values()]
             self._views += views
 
     def _learning(self, part):
@@ -229,16 +248,16 @@ class _Watch:
         return stop if any(p.requires_grad for p in own) else go_on
 
 
-def tensors_in(output, n_rows):
-    """Return the tensors of an output; None if it cannot be kept row by row."""
-    leaves = _pytree.tree_leaves(output)
-    tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-    fit = all(isinstance(leaf, torch.Tensor) or is_plain(leaf) for leaf in leaves)
-    fit = fit and all(
-        t.is_floating_point() and not t.is_nested and t.ndim > 0 and len(t) == n_rows
-        for t in tensors
-    )
-    return tensors if tensors and fit else None
+def _by_rows(leaves, n_rows):
+    """Return the tensors that may have a place for each row, by their places."""
+    return {
+        place: leaf
+        for place, leaf in enumerate(leaves)
+        if isinstance(leaf, torch.Tensor)
+        and leaf.is_floating_point()
+        and not leaf.is_nested
+        and n_rows in leaf.shape
+    }
 
 
 def _are_views(leaves, others):

@@ -106,7 +106,10 @@ def _unlike(X):
 
     Rows of nothing but padding tell nothing. Without any that differ they are alike.
     """
-    lengths = np.ones(len(X)) if X.ndim > 2 else np.count_nonzero(X, axis=1)
+    lengths = np.ones(len(X))
+    if X.ndim <= 3:  # no images
+        flat = X.reshape(len(X), -1)
+        lengths = np.count_nonzero(flat != _padding(flat), axis=1)
     order = np.argsort(np.where(lengths > 0, lengths, np.inf), kind="stable")
     known = order[: np.count_nonzero(lengths)]
     chosen = [known[0], known[len(known) // 2], known[-1]] if len(known) else [0]
@@ -115,6 +118,15 @@ def _unlike(X):
         others = (i for i in order if not np.array_equal(X[i], X[chosen[0]]))
         chosen.append(next(others, chosen[0]))
     return np.array(X[chosen])
+
+
+def _padding(flat):
+    """Return what rows may end with: 0, or the commonest last number of a text."""
+    last = flat[:, -1]
+    if flat.dtype.kind not in "iu" or flat.shape[1] == 1 or 0 in last:
+        return 0
+    values, counts = np.unique(last, return_counts=True)
+    return values[counts.argmax()]
 
 
 def outputs_of(module, X, device, *, mixed_precision, batch_size, rows=None, verbose=0):

@@ -110,15 +110,17 @@ def _agree(cut, twin, sample):
     with torch.no_grad():
         alone = [cut.frozen(row[None]) for row in sample]
         batches = [(torch.cat(alone), sample)]
-        if hasattr(twin, "longest_row"):  # a batch may be of short rows alone
+        if cut.live.plan.has_lengths:  # a batch may be of short rows alone
             batches += zip(alone, sample[:, None], strict=True)
         for kept, rows in batches:
             # What a part remembers is of other rows: the halves must not need it.
             whole = twin(rows.roll(1, 0)).roll(-1, 0)
-            halves = cut.live.maps(twin, kept, rows)
             near = _CLOSE * float(whole.abs().max())
-            if not torch.allclose(halves, whole, rtol=_CLOSE, atol=near):
-                return False
+            # In both orders: a network may sort its rows, and put them back later on.
+            for order in (slice(None), torch.arange(len(rows)).flip(0)):
+                halves = cut.live.maps(twin, kept[order], rows[order])
+                if not torch.allclose(halves, whole[order], rtol=_CLOSE, atol=near):
+                    return False
     return cut.live.n_misses == 0
 
 

@@ -32,8 +32,8 @@ def missing(shape, dtype, device, origins):
 
     Parameters
     ----------
-    shape : sequence of int
-        Its shape.
+    shape : sequence of int or None
+        Its shape; None if it is not known: whoever asks for it needs the values.
     dtype : torch.dtype
         Its type.
     device : torch.device
@@ -45,8 +45,10 @@ def missing(shape, dtype, device, origins):
     -------
     Missing
     """
-    made = torch.empty(shape, dtype=dtype, device="meta")
-    return _named(made, device, origins)
+    made = torch.empty((0,) if shape is None else shape, dtype=dtype, device="meta")
+    made = _named(made, device, origins)
+    made.is_known = shape is not None
+    return made
 
 
 class Missing(torch.Tensor):
@@ -55,6 +57,8 @@ class Missing(torch.Tensor):
     Values are needed to branch on them, to write them into a tensor that has some, and
     for anything that learns.
     """
+
+    is_known = True
 
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
@@ -71,6 +75,8 @@ class Missing(torch.Tensor):
                 return func(*args, **kwargs)
         origins = frozenset().union(*(leaf.origins for leaf in absent))
         device = absent[0].stands_for
+        if not all(leaf.is_known for leaf in absent):
+            raise NeedsValues(origins)
         with torch._C.DisableTorchFunctionSubclass():
             if any(map(_learns, leaves)) or _writes_into_values(func, args, kwargs):
                 raise NeedsValues(origins)
@@ -94,7 +100,7 @@ class Missing(torch.Tensor):
 
     def __reduce_ex__(self, protocol):
         """Be pickled without values."""
-        shape = tuple(self.shape)
+        shape = tuple(self.shape) if self.is_known else None
         return missing, (shape, self.dtype, self.stands_for, self.origins)
 
 

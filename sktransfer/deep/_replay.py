@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import torch
 from torch.utils import _pytree
 
-from sktransfer.deep._call_shapes import Shape
-from sktransfer.deep._missing import NeedsValues, missing
+from sktransfer.deep._missing import Missing, NeedsValues, missing
+from sktransfer.deep._row_shapes import Shape
 
 __all__ = ["replaying", "unreplaced_copy"]
 
@@ -28,10 +28,11 @@ def replaying(backbone, calls, kept, shapes, n_rows):
         Its frozen parts are skipped, until the block ends.
     calls : sequence of tuple of str and int
         The calls to skip: part, and how often it was called before.
-    kept : dict of tuple to list of torch.Tensor
-        What some of the calls gave. Tensors may be longer than they were in the call:
-        they are cut to the shape that the call would give.
-    shapes : FixedShapes or FoundShapes
+    kept : dict of tuple to torch.Tensor
+        What some of the calls gave, by the call and the place among its outputs.
+        Tensors may be longer than they were in the call: they are cut to the shape that
+        the call would give.
+    shapes : TriedShapes or FoundShapes
         Tells the shapes of what the calls would give.
     n_rows : int
         Rows that the backbone is given.
@@ -126,24 +127,26 @@ class _Replay:
         key = name, self.counts[name]
         leaves = _pytree.tree_leaves((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
-        if any(t.requires_grad for t in tensors) or _is_run_again():
-            raise NeedsValues([key])
+        # What is missing was made of frozen parts.
+        present = [tensor for tensor in tensors if not isinstance(tensor, Missing)]
+        if any(tensor.requires_grad for tensor in present) or _is_run_again():
+            raise NeedsValues([(*key, None)])
         _running.replay = None  # a trial of the part is none of its calls
         try:
             found, form = self.shapes.of(key, part, args, kwargs, self.n_rows)
         finally:
             _running.replay = self
         device = tensors[0].device if tensors else torch.device("cpu")
-        given = iter(self.kept.get(key, ()))
         outputs = []
-        for leaf in found:
-            if isinstance(leaf, Shape) and key in self.kept:
-                outputs.append(_cut_to(leaf, next(given)))
-            elif isinstance(leaf, Shape):
-                origins = frozenset([key])
-                outputs.append(missing(leaf.sizes, leaf.dtype, device, origins))
-            else:
+        for place, leaf in enumerate(found):
+            origin = (*key, place)
+            if not isinstance(leaf, Shape):
                 outputs.append(leaf)
+            elif origin in self.kept:
+                outputs.append(_cut_to(leaf, self.kept[origin]))
+            else:
+                origins = frozenset([origin])
+                outputs.append(missing(leaf.sizes, leaf.dtype, device, origins))
         return _pytree.tree_unflatten(outputs, form)
 
 
@@ -159,9 +162,12 @@ def _is_run_again():
 def _cut_to(shape, tensor):
     """Copy what of a tensor has a shape: it may be changed in place."""
     sizes = shape.sizes
-    if tensor.ndim != len(sizes) or any(
-        have < want for have, want in zip(tensor.shape, sizes, strict=True)
+    if (
+        sizes is None
+        or tensor.ndim != len(sizes)
+        or any(have < want for have, want in zip(tensor.shape, sizes, strict=True))
     ):
         raise NeedsValues(["a longer row"])
     cut = tensor[tuple(slice(0, size) for size in sizes)]
-    return cut.to(shape.dtype, copy=True)
+    made = torch.empty(sizes, dtype=shape.dtype, device=tensor.device)
+    return made.copy_(cut)

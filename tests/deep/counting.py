@@ -1,6 +1,7 @@
 """Count the rows that pass modules of a class, from outside of what is told apart."""
 
 from torch.nn.modules.module import register_module_forward_pre_hook
+from torch.nn.utils.rnn import PackedSequence
 
 from sktransfer.deep._missing import Missing
 
@@ -29,7 +30,13 @@ def _count(module, args):
     if not isinstance(type(module), CountsRows):
         return
     is_skipped = "forward" in vars(module) or isinstance(args[0], Missing)
-    type(module).n_rows += 0 if is_skipped else len(args[0])
+    type(module).n_rows += 0 if is_skipped else _n_rows(module, args[0])
+
+
+def _n_rows(module, given):
+    if isinstance(given, PackedSequence):
+        return int(given.batch_sizes[0])
+    return len(given) if getattr(module, "batch_first", True) else given.shape[1]
 
 
 register_module_forward_pre_hook(_count)

@@ -279,7 +279,7 @@ def test_other_threads_see_the_whole_network():
     backbone, X = Own(), rows()
     expected = backbone(X).detach()
     entered, go_on, found = threading.Event(), threading.Event(), []
-    kept = {ALL[1]: [torch.zeros(6, 4)]}
+    kept = {(*ALL[1], 0): torch.zeros(6, 4)}
 
     def skip():
         with replaying(backbone, ALL, kept, FoundShapes(), len(X)):
