@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import math
 from pathlib import Path
 
 import torch
@@ -176,7 +177,8 @@ def _assembled(model, recipe, tokenizer):
     elif kind == "image":
         image = recipe["image"]
         preprocessor = None if image is None else ImagePreprocessor(**image)
-        sample = torch.zeros(_image_shape(model.config, image))
+        shape = _image_shape(model.config, image)
+        sample = torch.arange(math.prod(shape)).remainder(7).float().reshape(shape)
     elif kind == "samples":
         audio = recipe["audio"]
         preprocessor = AudioSamples(
@@ -193,12 +195,17 @@ def _assembled(model, recipe, tokenizer):
         if kind in ("image", "spectrogram"):
             pooling = pooling or image_pooling(model, sample)
             module = ImageEncoder(model, pooling)
-        n_features = module.eval()(sample).shape[1]
-    if not torch.equal(before, torch.get_rng_state()):
+        features = module.eval()(sample)
+        has_drawn = not torch.equal(before, torch.get_rng_state())
+        # Some draw, and use it in training alone.
+        differs = has_drawn and not torch.equal(module(sample), features)
+    if differs:
         raise ValueError(
-            f"hf:{recipe['name']} draws random numbers even where nothing is trained, "
-            "as masked autoencoders do. Use a model that does not."
+            f"hf:{recipe['name']} gives the same rows other features each time, as it "
+            "draws random numbers even where nothing is trained; masked autoencoders "
+            "do. Use a model that does not."
         )
+    n_features = features.shape[1]
     return Backbone(module, preprocessor, n_features, {**recipe, "pooling": pooling})
 
 

@@ -171,6 +171,13 @@ def _converted(module, rows, output):
                 "not depend on the number of rows, nor branch on what is in them. The "
                 f"exporter says: {re.sub(_COLOURS, '', cause)}"
             ) from error
+    shape = program.model_proto.graph.input[0].type.tensor_type.shape
+    if not shape.dim[0].dim_param:  # len(X) makes a number of what varies
+        raise ValueError(
+            f"The network cannot be written as an ONNX file: it would take {len(rows)} "
+            "rows at a time, as its forward pass makes a number of how many there are. "
+            "Write X.shape[0] for len(X), or X.flatten(1)."
+        )
     return program.model_proto
 
 

@@ -215,6 +215,28 @@ def test_network_that_cannot_be_written(tmp_path):
     assert (tmp_path / "m.onnx").read_text() == "the old one"
 
 
+@pytest.mark.slow
+def test_number_of_rows_that_was_made_a_constant(tmp_path):
+    class Reshapes(nn.Module):
+        def __init__(self, count):
+            super().__init__()
+            self.layer, self.count = nn.Linear(4, 3), count
+
+        def forward(self, rows):
+            return self.layer(rows).reshape(self.count(rows), -1)
+
+    def network(count):
+        return Network(nn.Sequential(Reshapes(count)), nn.Linear(3, 3))
+
+    path = tmp_path / "m.onnx"
+    with pytest.raises(ValueError, match=r"take 2 rows at a time.* Write X.shape\[0\]"):
+        exported(network(len), path, Predictions("softmax"))
+    assert not list(tmp_path.iterdir())
+    session = exported(network(lambda X: X.shape[0]), path, Predictions("softmax"))
+    (found,) = session.run(None, {"rows": np.ones((17, 4), dtype=np.float32)})
+    assert found.shape == (17, 3)
+
+
 def test_what_is_refused(tmp_path, monkeypatch):
     path = tmp_path / "m.onnx"
     with pytest.raises(ValueError, match="'softmax', 'sigmoid' or 'values', got 'arg"):
