@@ -7,6 +7,7 @@ import torch
 from sktransfer.deep._cut_halves import FrozenHalf, LiveHalf
 from sktransfer.deep._cut_plan import NotCut, make_plan
 from sktransfer.deep._frozen_part import Cut
+from sktransfer.deep._known_plans import known_plans
 from sktransfer.deep._missing import NeedsValues
 from sktransfer.deep._random_states import RandomStates
 from sktransfer.deep._replay import unreplaced_copy
@@ -15,7 +16,8 @@ __all__ = ["cut_inside"]
 
 # Batches of other sizes are summed in another order.
 _CLOSE = 1e-4
-# The plan of each network, what it rests on, and whether it was tried in training.
+# The plan of each network, what it rests on, whether it was tried in training, and on
+# how many lengths of rows.
 _tried = WeakKeyDictionary()
 
 
@@ -35,6 +37,9 @@ def cut_inside(network, sample):
     mode, also in the next batch. What calls such parts must neither count its steps nor
     move a buffer: it might call them otherwise later on.
 
+    A network like one that was tried before, in its weights, its code and in what
+    learns, is cut by the same plan, without a trial.
+
     Parameters
     ----------
     network : Network
@@ -50,13 +55,14 @@ def cut_inside(network, sample):
     """
     if not network.frozen:
         return None
-    state = _state_of(network, sample)
-    known, found, in_training = _tried.get(network, (None, None, False))
-    if known != state or network.training > in_training:
+    state, n_lengths = _state_of(network, sample), _n_lengths(sample)
+    known, found, *tried = _tried.get(network, (None, None, False, 0))
+    if known != state or network.training > tried[0] or n_lengths > tried[1]:
         if torch.equal(sample[:1], sample[-1:]) or torch.is_inference_mode_enabled():
             return None
-        found = _plan_of(network, sample)
-        _tried[network] = state, found, network.training
+        key = known_plans.key_of(network, sample, n_lengths)
+        found = known_plans.find(key, lambda: _plan_of(network, sample))
+        _tried[network] = state, found, network.training, n_lengths
     try:
         return None if found is None else _cut_by(network, *found)
     except Exception:  # what a part remembers by now cannot be copied
@@ -72,6 +78,13 @@ def _state_of(network, sample):
     learns = [p.requires_grad for p in network.backbone.parameters()]
     frozen = [id(part) for part in network.frozen]
     return parts, learns, frozen, sample.shape[1:], sample.dtype
+
+
+def _n_lengths(sample):
+    """Count the lengths of rows: more of them may show what fewer do not."""
+    if sample.ndim > 3:  # images
+        return 1
+    return len((sample != 0).flatten(1).sum(dim=1).unique())
 
 
 def _plan_of(network, sample):

@@ -12,9 +12,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from sktransfer.deep import FineTunedClassifier
+from sktransfer.deep import FineTunedClassifier, _inner_cut
 from sktransfer.deep._backbones import build_network
-from sktransfer.deep._inner_cut import cut_inside
 from sktransfer.deep._module_state import ModuleState
 
 
@@ -396,5 +395,5 @@ def test_training_is_the_same_as_through_the_whole_network(kind, kept):
     pickle.loads(pickle.dumps(copy.deepcopy(cut)))
     network = build_network(kind(), "linear", 3, torch.from_numpy(X[:2]))
     network.freeze(trainable)
-    found = cut_inside(network.train(), torch.from_numpy(X[:2]))
-    assert (None if found is None else list(found.frozen.plan.kept)) == kept
+    found = _inner_cut._plan_of(network.train(), torch.from_numpy(X[:2]))
+    assert (None if found is None else list(found[0].kept)) == kept
