@@ -76,7 +76,9 @@ def test_frozen_buffers_stay_in_every_batch(trainable):
     given = Residual()
     with torch.no_grad():
         given.layers[0][1].running_mean += 3.0
-    model = FineTunedClassifier(given, trainable=trainable, batch_size=7, max_epochs=4)
+    model = FineTunedClassifier(
+        given, trainable=trainable, batch_size=7, max_epochs=4, device="cpu"
+    )
     network = model.fit(X, y, sample_domain=domain).network_
     before = given.state_dict()
     for name, value in network.backbone.state_dict().items():
@@ -88,7 +90,7 @@ def test_all_means_all_even_where_the_module_came_frozen():
     X, y, domain = draw()
     given = Residual()
     given.requires_grad_(False)
-    model = FineTunedClassifier(given, trainable="all", max_epochs=2)
+    model = FineTunedClassifier(given, trainable="all", max_epochs=2, device="cpu")
     network = model.fit(X, y, sample_domain=domain).network_
     assert not torch.equal(network.backbone.shift, given.shift)
     assert not any(p.requires_grad for p in given.parameters())

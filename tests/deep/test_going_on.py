@@ -35,7 +35,9 @@ def test_l2_sp_pulls_to_where_the_first_call_started():
     distances = []
     for l2_sp in (0.0, 1e3):
         given = linear()
-        model = FineTunedClassifier(given, l2_sp=l2_sp, lr=1e-2, random_state=0)
+        model = FineTunedClassifier(
+            given, l2_sp=l2_sp, lr=1e-2, random_state=0, device="cpu"
+        )
         for _ in range(30):
             model.partial_fit(X, y)
         distances.append(moved(model, given))
@@ -82,7 +84,7 @@ def test_loaded_adapters_learn_again_and_nothing_else(tmp_path):
     model = FineTunedClassifier(given, peft=peft, max_epochs=3).fit(X, y)
     with pytest.warns(UserWarning, match="peft cannot be written"):
         model.save(tmp_path)
-    again = FineTunedClassifier.load(tmp_path, backbone=given)
+    again = FineTunedClassifier.load(tmp_path, backbone=given).set_params(device="cpu")
     assert not adapter_parameters(again.network_.backbone)
     folded = {k: v.clone() for k, v in again.network_.backbone.state_dict().items()}
     again.set_params(peft=peft, warm_start=True).fit(X, y)

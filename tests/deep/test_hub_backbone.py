@@ -368,7 +368,9 @@ def test_parts_of_a_model_for_texts_and_images(tmp_path, tokenizer):
 def test_random_masks_are_refused(tmp_path):
     _, model = made("ViTMAE", **IMAGES)
     path = saved(tmp_path / "model", model)
-    with pytest.raises(ValueError, match="gives the same rows other features each time"):
+    with pytest.raises(
+        ValueError, match="gives the same rows other features each time"
+    ):
         load_backbone(path)
 
 

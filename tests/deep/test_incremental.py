@@ -45,7 +45,7 @@ def test_first_partial_fit_is_one_epoch_of_fit():
 def test_partial_fit_keeps_frozen_what_is_frozen():
     X, y, domain = draw()
     given = module()
-    model = FineTunedClassifier(given, trainable="head", random_state=0)
+    model = FineTunedClassifier(given, trainable="head", random_state=0, device="cpu")
     for _ in range(3):
         model.partial_fit(X, y)
     assert same(state(given), model.network_.backbone.state_dict())
@@ -137,7 +137,9 @@ def test_warm_start_with_another_head():
 def test_warm_start_can_unfreeze_gradually():
     X, y, domain = draw()
     given = module()
-    model = FineTunedClassifier(given, trainable="head", max_epochs=2, warm_start=True)
+    model = FineTunedClassifier(
+        given, trainable="head", max_epochs=2, warm_start=True, device="cpu"
+    )
     model.fit(X, y, sample_domain=domain)
     assert same(state(given), model.network_.backbone.state_dict())
     model.set_params(trainable="all").fit(X, y, sample_domain=domain)

@@ -151,13 +151,13 @@ def test_source_weight_is_a_weight_of_rows():
 def test_backbone_lr_of_zero_trains_the_head_alone():
     X, y, domain = draw()
     given = module()
-    model = FineTunedClassifier(given, backbone_lr=0.0, **SHORT)
+    model = FineTunedClassifier(given, backbone_lr=0.0, device="cpu", **SHORT)
     model.fit(X, y, sample_domain=domain)
     for ours, theirs in zip(
         model.network_.backbone.parameters(), given.parameters(), strict=True
     ):
         assert torch.equal(ours, theirs)
-    head = FineTunedClassifier(given, trainable="head", **SHORT)
+    head = FineTunedClassifier(given, trainable="head", device="cpu", **SHORT)
     head.fit(X, y, sample_domain=domain)
     assert_allclose(model.predict_proba(X), head.predict_proba(X), rtol=1e-10)
 
@@ -168,7 +168,13 @@ def test_l2_sp_closed_form():
     target = domain < 0
     given = module()
     model = FineTunedClassifier(
-        given, l2_sp=0.5, optimizer="sgd", lr=0.1, max_epochs=2, random_state=0
+        given,
+        l2_sp=0.5,
+        optimizer="sgd",
+        lr=0.1,
+        max_epochs=2,
+        random_state=0,
+        device="cpu",
     ).fit(X, y, sample_domain=domain)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(check_random_state(0).randint(2**31 - 1))

@@ -111,7 +111,12 @@ def test_layer_decay_of_one_changes_nothing_and_small_ones_hold_early_layers():
     def moved(decay):
         given = three_blocks()
         model = FineTunedClassifier(
-            given, layer_decay=decay, max_epochs=3, optimizer="sgd", random_state=0
+            given,
+            layer_decay=decay,
+            max_epochs=3,
+            optimizer="sgd",
+            random_state=0,
+            device="cpu",
         ).fit(X, y)
         pairs = zip(
             model.network_.backbone.parameters(), given.parameters(), strict=True
@@ -148,7 +153,9 @@ def test_blocks_open_one_by_one():
                 seen.append({k: v.clone() for k, v in state.items()})
 
     given = three_blocks()
-    model = FineTunedClassifier(given, unfreeze_every=2, max_epochs=7, random_state=0)
+    model = FineTunedClassifier(
+        given, unfreeze_every=2, max_epochs=7, random_state=0, device="cpu"
+    )
     model.set_callbacks(Watch()).fit(X, y)
     states = [given.state_dict(), *seen]
     moved = [
@@ -168,7 +175,9 @@ def test_patterns_of_names():
         (["2.*"], {"2.weight", "2.bias"}),
         (("*.bias",), {"0.bias", "2.bias", "4.bias"}),
     ):
-        model = FineTunedClassifier(given, trainable=patterns, max_epochs=2).fit(X, y)
+        model = FineTunedClassifier(
+            given, trainable=patterns, max_epochs=2, device="cpu"
+        ).fit(X, y)
         after = model.network_.backbone.state_dict()
         changed = {k for k, v in given.state_dict().items() if not v.equal(after[k])}
         assert changed == expected

@@ -44,6 +44,7 @@ def test_training_is_the_same_as_through_the_whole_network(trainable):
     X, y = images()
     params = {"trainable": trainable, "max_epochs": 6, "batch_size": 8, "lr": 0.01}
     params |= {"schedule": "cosine", "l2_sp": 0.1, "random_state": 0}
+    params["device"] = "cpu"
     cut = FineTunedClassifier(backbone(), **params).fit(X, y)
     # An augmentation that does nothing forbids the cut.
     whole = FineTunedClassifier(backbone(), augment=lambda rows: rows, **params)
@@ -74,7 +75,7 @@ def test_unfreezing_goes_on_inside_the_part_that_learns():
     X, y = images()
     given = backbone(nn.Conv2d)
     model = FineTunedClassifier(
-        given, trainable=2, unfreeze_every=2, max_epochs=3, random_state=0
+        given, trainable=2, unfreeze_every=2, max_epochs=3, random_state=0, device="cpu"
     ).fit(X, y)
     after = model.network_.backbone.state_dict()
     moved = {k for k, v in given.state_dict().items() if not v.equal(after[k])}

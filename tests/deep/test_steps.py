@@ -49,7 +49,13 @@ def test_the_gradient_is_clipped():
     X, y, _ = draw()
     given = linear()
     kept = FineTunedClassifier(
-        given, clip_norm=1e-3, optimizer="sgd", lr=1.0, max_epochs=1, batch_size=48
+        given,
+        clip_norm=1e-3,
+        optimizer="sgd",
+        lr=1.0,
+        max_epochs=1,
+        batch_size=48,
+        device="cpu",
     ).fit(X, y)
     moved = sum(
         float((a - b).square().sum().detach())

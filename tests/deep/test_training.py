@@ -45,7 +45,9 @@ def test_frozen_backbone_stays_bit_by_bit():
     X, y, domain = draw()
     given = backbone()
     before = state(given)
-    model = FineTunedClassifier(given, trainable="head", max_epochs=5, random_state=0)
+    model = FineTunedClassifier(
+        given, trainable="head", max_epochs=5, random_state=0, device="cpu"
+    )
     model.fit(X, y, sample_domain=domain)
     # Parameters and the running statistics of batch normalisation.
     assert not changed(before, model.network_.backbone.state_dict())
@@ -60,7 +62,9 @@ def test_last_blocks_learn():
         (1, {"4.weight", "4.bias"}),
         (3, set(given.state_dict())),
     ):
-        model = FineTunedClassifier(given, trainable=trainable, max_epochs=3)
+        model = FineTunedClassifier(
+            given, trainable=trainable, max_epochs=3, device="cpu"
+        )
         model.fit(X, y, sample_domain=domain)
         got = changed(state(given), model.network_.backbone.state_dict())
         assert got == expected
@@ -72,7 +76,9 @@ def test_module_is_never_trained_and_clones_carry_no_weights():
     X, y, domain = draw()
     given = backbone()
     before = state(given)
-    model = FineTunedClassifier(given, max_epochs=3).fit(X, y, sample_domain=domain)
+    model = FineTunedClassifier(given, max_epochs=3, device="cpu").fit(
+        X, y, sample_domain=domain
+    )
     assert changed(before, model.network_.backbone.state_dict())
     assert not changed(before, clone(model).backbone.state_dict())
 
@@ -82,7 +88,9 @@ def test_l2_sp():
     given = backbone()
 
     def moved(l2_sp):
-        model = FineTunedClassifier(given, l2_sp=l2_sp, lr=1e-3, random_state=0)
+        model = FineTunedClassifier(
+            given, l2_sp=l2_sp, lr=1e-3, random_state=0, device="cpu"
+        )
         after = model.fit(X, y, sample_domain=domain).network_.backbone.parameters()
         return sum(
             float((a - b).square().sum().detach())
@@ -106,7 +114,9 @@ def test_l2_sp_formula(monkeypatch):
 
     monkeypatch.setattr(Net, "penalty", spy)
     given = backbone()
-    FineTunedClassifier(given, l2_sp=0.7, max_epochs=3).fit(X, y, sample_domain=domain)
+    FineTunedClassifier(given, l2_sp=0.7, max_epochs=3, device="cpu").fit(
+        X, y, sample_domain=domain
+    )
     assert seen[0][0] == 0.0
     for value, start, now in seen:
         for given_part, part in zip(given.parameters(), start, strict=True):
@@ -169,7 +179,12 @@ def test_linear_limit_is_logistic_regression():
 def test_equals_a_plain_torch_loop():
     X, y, _ = draw(40)
     model = FineTunedClassifier(
-        backbone=nn.Flatten, batch_size=1000, pretrain_epochs=1, lr=0.1, random_state=3
+        backbone=nn.Flatten,
+        batch_size=1000,
+        pretrain_epochs=1,
+        lr=0.1,
+        random_state=3,
+        device="cpu",
     ).fit(X, y)
     start = copy.deepcopy(model).set_params(pretrain_epochs=1, lr=1e-30).fit(X, y)
     head = copy.deepcopy(start.network_.head).train()
