@@ -190,10 +190,10 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
             network = build_network(given, *parts, sample, **settings)
         dtype = next(network.head.parameters()).dtype
         whole = not sample.is_floating_point()
-        if dtype == torch.bfloat16:
+        if dtype in (torch.bfloat16, torch.float16):
             raise ValueError(
-                "The weights of the backbone are bfloat16, which numpy does not have. "
-                "Pass backbone.float(); on CUDA mixed_precision computes in bfloat16."
+                f"The weights of the backbone are {dtype}, in which training underflows."
+                " Pass backbone.float(); on CUDA mixed_precision computes in bfloat16."
             )
         self.input_dtype_ = "int64" if whole else str(dtype).removeprefix("torch.")
         return network

@@ -105,7 +105,7 @@ def hub_model(transformers, config, name=None, *, keep_pooler=False):
 
 def _with_weights(transformers, config, name):
     try:
-        with _errors_only(transformers):
+        with _quiet(transformers):
             model, info = transformers.AutoModel.from_pretrained(
                 name.where,
                 config=config,
@@ -187,12 +187,25 @@ def _fold_parametrizations(model):
 
 
 @contextmanager
-def _errors_only(transformers):
-    """Keep the report on weights back: what matters in it is raised."""
+def _quiet(transformers):
+    """Keep back the report on weights and the bar of reading them, not of downloads.
+
+    What matters in the report is raised.
+    """
+    from huggingface_hub import utils as hub
+
     logging = transformers.utils.logging
-    level = logging.get_verbosity()
+    level, has_bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    shows_downloads = not hub.are_progress_bars_disabled()
     logging.set_verbosity_error()
+    logging.disable_progress_bar()  # those of downloads, too
+    if shows_downloads:
+        hub.enable_progress_bars()
     try:
         yield
     finally:
         logging.set_verbosity(level)
+        if has_bars:
+            logging.enable_progress_bar()
+        if not shows_downloads:
+            hub.disable_progress_bars()

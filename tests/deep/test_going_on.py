@@ -122,8 +122,9 @@ def test_what_a_module_cannot_take_names_the_way_out():
     with pytest.raises(ValueError, match=r"contains NaN") as seen:
         FineTunedClassifier(nn.Flatten()).fit([[np.nan], [1.0]], [0, 1])
     assert "Make it by" not in str(seen.value)
-    with pytest.raises(ValueError, match=r"Pass backbone\.float\(\)"):
-        FineTunedClassifier(nn.Linear(4, 2).bfloat16()).fit(*draw())
+    for narrow in (nn.Linear(4, 2).bfloat16(), nn.Linear(4, 2).half()):
+        with pytest.raises(ValueError, match=r"Pass backbone\.float\(\)"):
+            FineTunedClassifier(narrow).fit(*draw())
 
 
 def test_another_number_of_labels_is_refused():

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from huggingface_hub import utils as hub
 from numpy.testing import assert_allclose
 from safetensors.torch import load_file, save_file
 
@@ -387,6 +388,23 @@ def test_draws_that_change_nothing_are_no_obstacle(tmp_path, tokenizer, monkeypa
 
     monkeypatch.setattr(transformers.BertModel, "forward", draws)
     assert load_backbone(path).n_features == 32
+
+
+def test_reading_weights_shows_no_bar(tmp_path, tokenizer, capfd):
+    _, model = made("Bert", **SMALL)
+    path = saved(tmp_path / "model", model, tokenizer)
+    logging = transformers.utils.logging
+    before = logging.is_progress_bar_enabled()
+    capfd.readouterr()
+    for shows_downloads in (True, False):
+        (hub.enable_progress_bars if shows_downloads else hub.disable_progress_bars)()
+        try:
+            load_backbone(path)
+            assert hub.are_progress_bars_disabled() != shows_downloads
+        finally:
+            hub.enable_progress_bars()
+    assert capfd.readouterr().err == ""
+    assert logging.is_progress_bar_enabled() == before
 
 
 def test_texts_without_a_mask_are_refused(tmp_path, tokenizer):
