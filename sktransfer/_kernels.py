@@ -112,12 +112,11 @@ def resolve_gamma(gamma, X, *, kernel="rbf"):
         distances = manhattan_distances(np.asarray(dense, dtype=np.float64))
     else:
         distances = _squared_distances(rows.astype(np.float64), rows.astype(np.float64))
-    return inverse_median(distances, default)
+    return inverse_median(distances[~np.tri(len(distances), dtype=bool)], default)
 
 
-def inverse_median(distances, default):
-    """Return 1 over the median distance of different rows; the default if none are."""
-    pairs = distances[~np.tri(len(distances), dtype=bool)]
+def inverse_median(pairs, default):
+    """Return 1 over the median distance of pairs that differ; if none, the default."""
     # The median of the rows that differ at all: many equal rows must not make it zero.
     pairs = pairs[pairs > 1e-12 * max(pairs.max(initial=0.0), 1e-300)]
     return 1.0 / float(np.median(pairs)) if len(pairs) else default

@@ -9,10 +9,12 @@ from numbers import Real
 
 import numpy as np
 from scipy import sparse
+from scipy.spatial.distance import pdist
 from sklearn.utils.extmath import row_norms, safe_sparse_dot
 
 from sktransfer._joined_rows import join_rows
 from sktransfer._kernels import inverse_median
+from sktransfer._separation import evenly_spaced
 from sktransfer._validation import check_number
 from sktransfer.instance._row_groups import row_groups
 
@@ -21,14 +23,14 @@ __all__ = [
     "WeightedRows",
     "check_grid",
     "draw_centres",
-    "evenly_spaced",
     "gamma_grid",
     "median_gamma",
     "weighted_rows",
 ]
 
-_BLOCK_BYTES = 2**19
+_BLOCK_BYTES = 2**20
 _MEDIAN_ROWS = 50
+_MANY_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,9 @@ class WeightedRows:
     ----------
     among : {ndarray, sparse matrix} of shape (n_samples, n_features)
         Rows that they are among: a copy of all is never needed.
-    numbers : ndarray of shape (n_rows,), int
-        Which of these they are, in an order that content decides.
+    numbers : ndarray of shape (n_rows,), int, or None
+        Which of these they are, in an order that content decides. None: all, as they
+        are given.
     weights : ndarray of shape (n_rows,)
         Their shares.
     groups : ndarray of shape (n_samples,), int, or None
@@ -48,7 +51,7 @@ class WeightedRows:
     """
 
     among: object
-    numbers: np.ndarray
+    numbers: np.ndarray | None
     weights: np.ndarray
     groups: np.ndarray | None = None
 
@@ -62,6 +65,8 @@ class WeightedRows:
 
     def part(self, rows):
         """Return some of the rows as an array."""
+        if self.numbers is None:
+            return self.among[rows]
         numbers = self.numbers[rows]
         if sparse.issparse(self.among):
             return self.among[numbers]
@@ -76,6 +81,17 @@ class WeightedRows:
     def thin_out(self, n):
         """Return at most n of the rows, evenly spaced in their order."""
         return self if n >= len(self) else self.take(evenly_spaced(n, len(self)))
+
+    def as_given(self):
+        """Return the rows in their given order where they are many and all differ.
+
+        No copy is needed to read them then. Sums over fewer rows are the same to the
+        last digit in whatever order these come.
+        """
+        n = len(self)
+        if n < max(_MANY_ROWS, len(self.groups)):
+            return self
+        return WeightedRows(self.among, None, self.weights, np.arange(n))
 
     def at(self, places):
         """Return rows by their places among all, repeated ones as often as they are."""
@@ -149,11 +165,6 @@ class Centres:
         return self if n >= len(self) else self.keep(evenly_spaced(n, len(self)))
 
 
-def evenly_spaced(n, length):
-    """Return at most n of the numbers below a length."""
-    return np.arange(n) * length // n if n < length else np.arange(length)
-
-
 def _with_norms(X, origin):
     """Return rows from an origin, their squared norms and ones, side by side."""
     p = X.shape[1]
@@ -189,8 +200,12 @@ def _centres_at(rows):
 def median_gamma(source, target):
     """Return 1 over the median squared distance, over 50 distinct rows of each."""
     rows = join_rows(*(part.thin_out(_MEDIAN_ROWS).X for part in (source, target)))
-    distances = _centres_at(rows).squared_distances(rows)
-    return inverse_median(distances, 1.0 / rows.shape[1])
+    if sparse.issparse(rows):
+        distances = _centres_at(rows).squared_distances(rows)
+        pairs = distances[~np.tri(len(distances), dtype=bool)]
+    else:
+        pairs = pdist(rows, "sqeuclidean")
+    return inverse_median(pairs, 1.0 / rows.shape[1])
 
 
 def gamma_grid(gamma, gammas, source, target):

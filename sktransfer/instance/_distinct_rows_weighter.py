@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 
-from sktransfer._separation import even_steps, samples_lie_apart
+from sktransfer._separation import MOST_ROWS, evenly_spaced, samples_lie_apart
 from sktransfer.instance._centre_kernels import weighted_rows
 from sktransfer.instance._ratio_weighter import BaseRatioWeighter
 
@@ -27,7 +27,10 @@ class BaseDistinctRowsWeighter(BaseRatioWeighter):
 
     def _fit_ratio(self, X_source, X_target):
         source, target = weighted_rows(X_source), weighted_rows(X_target)
-        samples = (rows.at(even_steps(len(rows.groups))) for rows in (source, target))
+        samples = (
+            rows.at(evenly_spaced(MOST_ROWS, len(rows.groups)))
+            for rows in (source, target)
+        )
         self._gaps.append(samples_lie_apart(*samples))
         return self._fit_rows(source, target)
 

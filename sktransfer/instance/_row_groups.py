@@ -28,15 +28,17 @@ def row_groups(X):
         How many rows each group has.
     """
     order, keys = _sorted_keys(X)
+    groups = np.empty(len(order), dtype=np.int64)
     close = keys[1:] == keys[:-1]
+    if not close.any():
+        groups[order] = np.arange(len(order))
+        return groups, order, np.ones(len(order), dtype=np.int64)
     same = close.copy()
-    if close.any():
-        same[close] = _equal_to_next(X, order, np.flatnonzero(close))
+    same[close] = _equal_to_next(X, order, np.flatnonzero(close))
     if np.any(same != close) and not sparse.issparse(X):
         # Different rows with one key could lie between equal ones.
         return _exact_groups(X)
     starts = np.r_[True, ~same]
-    groups = np.empty(len(order), dtype=np.int64)
     groups[order] = np.cumsum(starts) - 1
     return groups, order[starts], np.bincount(groups)
 
@@ -63,7 +65,7 @@ def _sorted_keys(X):
         order = np.argsort(keys)
         in_order = keys[order]
         rounding = 4 * X.shape[1] * np.finfo(np.float64).eps * np.abs(direction).sum()
-        apart = np.diff(in_order) > rounding * max(X.max(), -X.min())
+        apart = np.diff(in_order) > rounding * np.linalg.norm(X)
         if apart.all():
             return order, in_order
         rows = order[~(np.r_[True, apart] & np.r_[apart, True])]

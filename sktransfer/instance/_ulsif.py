@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg import lapack
 
 from sktransfer.instance._centre_kernels import Centres
 
@@ -121,7 +122,7 @@ class SquaredLoss:
         ridge, n = floored(ridge, len(self.h)), len(self.h)
         H = (1 - self.alpha) * self.H_source + self.alpha * self.H_target
         if ridge > _SAFE_RIDGE * np.trace(H):
-            return np.linalg.solve(H + ridge * np.eye(n), self.h)
+            return lapack.dposv(H + ridge * np.eye(n), self.h)[1]
         values, vectors = _eigen(H)
         return vectors @ ((vectors.T @ self.h) / (values + ridge))
 
@@ -160,11 +161,12 @@ class SquaredLoss:
     def _forms(self, kernels, eigen, ridges):
         """Return k'B^-1 k and k'B^-1 h for each row k, with B the ridged matrix."""
         values, vectors = eigen
+        kind = kernels.dtype
         inverse = 1 / (values[:, None] + floored(ridges, len(self.h)))
-        turned = kernels @ vectors
-        cross = turned @ (inverse * (vectors.T @ self.h)[:, None])
+        turned = kernels @ vectors.astype(kind)
+        cross = turned @ (inverse * (vectors.T @ self.h)[:, None]).astype(kind)
         np.square(turned, out=turned)
-        return turned @ inverse, cross
+        return turned @ inverse.astype(kind), cross
 
 
 def floored(ridges, n_centres):

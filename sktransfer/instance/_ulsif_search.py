@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sktransfer._joined_rows import join_rows
 from sktransfer.instance._outward_search import search_outwards
 from sktransfer.instance._ulsif import SquaredLoss, leave_one_out
 
@@ -9,6 +10,7 @@ __all__ = ["choose"]
 
 _ROWS = 700
 _CENTRES = 40
+_SINGLE_RIDGE = 1e-6
 
 
 def choose(source, target, centres, gammas, ridges, alpha):
@@ -36,11 +38,15 @@ def choose(source, target, centres, gammas, ridges, alpha):
     parts = [rows.thin_out(_ROWS) for rows in (source, target)]
     overfit = 0.5 * (1 - _fewest(parts) / _fewest((source, target)))
     shares = [part.weights / part.weights.sum() for part in parts]
-    distances = [few.squared_distances(part.X) for part in parts]
+    # Of a part of the rows single precision is enough, beside such a penalty.
+    single = overfit > 0 and ridges_of_few.min() > _SINGLE_RIDGE * len(few)
+    kind = np.float32 if single else np.float64
+    squares = few.squared_distances(join_rows(*(part.X for part in parts)))
+    distances = np.split(squares.astype(kind), [len(parts[0])])
     scores, losses = {}, {}
 
     def least_loss(k):
-        logs = [squares * -gammas[k] for squares in distances]
+        logs = [kind(-gammas[k]) * part for part in distances]
         domains = list(zip((np.exp(z, out=z) for z in logs), shares, strict=True))
         loss = SquaredLoss.of_kernels(*domains, alpha)
         scores[k], kept = leave_one_out(loss, *domains, ridges_of_few)

@@ -186,6 +186,7 @@ class ULSIFWeighter(BaseDistinctRowsWeighter):
         centres = draw_centres(target, self.n_centers, rng)
         alpha = float(self.alpha)
         gamma, ridge, score = choose(source, target, centres, gammas, ridges, alpha)
+        source, target = source.as_given(), target.as_given()
         loss, kernels = all_rows(source, target, centres, gamma, alpha)
         ratio = ULSIFRatio(centres, loss.minimize(ridge), gamma, ridge, score)
         if kernels is None:

@@ -5,7 +5,7 @@ from scipy import sparse
 from scipy.spatial.distance import cdist, pdist
 
 from sktransfer._kernels import content_order
-from sktransfer._separation import even_steps
+from sktransfer._separation import evenly_spaced
 from sktransfer.instance._centre_kernels import (
     check_grid,
     draw_centres,
@@ -64,11 +64,21 @@ def test_rows_and_their_shares():
 def test_rows_by_their_places_among_all(kind):
     X = np.round(draw(300, 5)[0], 1)
     X = np.r_[X, X[:40]]
-    places = even_steps(len(X))
+    places = evenly_spaced(200, len(X))
     found = weighted_rows(kind(X)).at(places)
     assert found.shape == (200, 2)
     found = found if kind is np.asarray else found.toarray()
     assert_array_equal(found, X[content_order(X, 0)[places]])
+
+
+def test_many_rows_that_differ_are_read_as_they_are_given():
+    X = draw(1000, 0)[0]
+    rows = weighted_rows(X).as_given()
+    assert np.shares_memory(rows.X, X)
+    assert_array_equal(rows.X[rows.groups], X)
+    for few in (X[:999], np.r_[X, X[:1]]):
+        rows = weighted_rows(few)
+        assert rows.as_given() is rows
 
 
 def test_median_width():
