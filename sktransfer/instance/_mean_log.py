@@ -4,7 +4,8 @@ Maximise f(b) = sum_j w_j log (A b)_j over b >= 0 with sum(b) = 1, for A >= 0 an
 shares w. The sum need not be held: where f(b) - sum(b) is largest over b >= 0, it is
 one (Kim, Carbonetto, Stephens and Anitescu, 2020). Each step solves the quadratic model
 of that exactly (sequential quadratic programming) and goes there as far as f ascends.
-With g = A' (w / A b) the optimum is at most log(max(g)) above f(b): that is the gap.
+Its matrix is in single precision: the gradient, which is not, says where to stop. With
+g = A' (w / A b) the optimum is at most log(max(g)) above f(b): that is the gap.
 """
 
 from dataclasses import dataclass
@@ -17,11 +18,10 @@ from sktransfer.instance._simplex_steps import solve_from_few
 __all__ = ["MeanLogResult", "maximize_mean_log"]
 
 _EM_STEPS = 30
-_EM_RATE = 0.75
+_EM_RATE = 0.9
 _MIXED_IN = 0.1
-_SINGLE_TOL = 1e-4
 _LEAST_RATIO = 0.1
-_MOST_PULL, _LEAST_PULL = 1e-4, 1e-9
+_MOST_PULL, _LEAST_PULL = 1e-4, 1e-6
 _BLOCK_BYTES = 2**20
 
 
@@ -55,110 +55,92 @@ def maximize_mean_log(A, weights, *, start=None, tol=1e-8, max_iter=200):
     -------
     MeanLogResult
     """
-    b = _em_steps(A, weights, tol) if start is None else start
-    mixture, n_iter, steps = A @ b, 0, 1
-    if start is not None and _gap(_pull(A.T, weights, mixture)) > 1:
+    b = np.full(A.shape[1], 1.0 / A.shape[1]) if start is None else start
+    mixture = A @ b
+    far = start is not None and _gap(_pull(A, weights, mixture)) > 1
+    if far:
         # A row without a column in use would have no bound on its pull.
         b = (1 - _MIXED_IN) * b + _MIXED_IN / len(b)
-        mixture = A @ b
-    single = tol < _SINGLE_TOL
+    if far or start is None:
+        b, mixture = _em_steps(A, weights, b, tol)
+    root, likely, used, n_iter = np.sqrt(weights), None, np.zeros(len(b), bool), 0
     while True:
-        gradient = _pull(A.T, weights, mixture)
-        gap = _gap(gradient)
-        if gap <= tol or n_iter >= max_iter or not (steps or single):
+        gradient = _pull(A, weights, mixture)
+        gap, free = _gap(gradient), (b > 0) | (gradient > 1)
+        if gap <= tol or n_iter >= max_iter:
             break
-        # Far from the optimum single precision is enough.
-        single = single and steps > 0 and gap > 10 * _SINGLE_TOL
-        kind, goal = (np.float32, _SINGLE_TOL) if single else (np.float64, 0.5 * tol)
-        used = np.flatnonzero((b > 0) | (gradient > 1))
-        part, b = _part(A, used, mixture, kind), b.copy()
-        shares = weights.astype(kind)
-        b[used], steps = _ascend_among(part, shares, b[used], goal, max_iter - n_iter)
-        mixture = A @ b
-        n_iter += steps
+        if np.any(free & ~used) or 2 * np.count_nonzero(free) < np.count_nonzero(used):
+            used, unit = free, mixture
+            columns = _columns(A, used, unit)
+        if likely is None:
+            likely = gradient > 1 if b.min() > 0 else b > 0
+        part = columns if free[used].all() else columns[free[used]]
+        H = _curvature(part, root * unit / mixture)
+        goal = np.zeros_like(b)
+        goal[free] = _model_optimum(H, gradient[free], b[free], likely[free], gap)
+        likely = goal > 0
+        moved = _ascend(A, weights, b, mixture, gradient, goal / goal.sum())
+        if moved is None:
+            # Towards the best column alone f ascends wherever there is a gap.
+            goal = (np.arange(len(b)) == np.argmax(gradient)).astype(np.float64)
+            moved = _ascend(A, weights, b, mixture, gradient, goal)
+        if moved is None:
+            break
+        b, mixture = moved
+        n_iter += 1
     return MeanLogResult(b, float(weights @ np.log(mixture)), gap, n_iter)
 
 
-def _part(A, used, mixture, kind):
+def _columns(A, used, unit):
     """Return columns of A as rows, in units of the mixture: none is too small."""
-    part = np.empty((len(used), len(A)), dtype=kind)
-    columns = A.T if len(used) == A.shape[1] else A.T[used]
-    return np.divide(columns, mixture, out=part, casting="same_kind")
+    columns = A.T if used.all() else A.T[used]
+    out = np.empty(columns.shape, dtype=np.float32)
+    return np.divide(columns, unit, out=out, casting="same_kind")
 
 
 def _gap(gradient):
     return float(np.log(max(gradient.max(), 1.0)))
 
 
-def _pull(columns, weights, mixture):
-    pull = columns @ (weights / np.maximum(mixture, np.finfo(columns.dtype).tiny))
-    return pull.astype(np.float64, copy=False)
+def _pull(A, weights, mixture):
+    return A.T @ (weights / np.maximum(mixture, np.finfo(np.float64).tiny))
 
 
-def _em_steps(A, weights, tol):
-    """Ascend from equal shares by EM, in cheap steps, as long as it comes on."""
-    b, before = np.full(A.shape[1], 1.0 / A.shape[1]), np.inf
+def _em_steps(A, weights, b, tol):
+    """Ascend by EM, in cheap steps, as long as it comes on."""
+    before, mixture = np.inf, A @ b
     for _ in range(_EM_STEPS):
-        gradient = _pull(A.T, weights, A @ b)
+        gradient = _pull(A, weights, mixture)
         gap = _gap(gradient)
         if gap <= tol or gap > _EM_RATE * before:
             break
         before = gap
         b = b * gradient
         b /= b.sum()
-    return b
+        mixture = A @ b
+    return b, mixture
 
 
-def _ascend_among(columns, weights, b, tol, max_iter):
-    """Take steps among few columns until these are near their optimum, or fewer do.
-
-    Returns the point and the number of steps, zero where rounding allows none.
-    """
-    root, likely = np.sqrt(weights), None
-    mixture = b.astype(columns.dtype, copy=False) @ columns
-    for n_iter in range(max_iter + 1):
-        gradient = _pull(columns, weights, mixture)
-        free = (b > 0) | (gradient > 1)
-        gap, few = _gap(gradient), 2 * np.count_nonzero(free) < len(b)
-        if gap <= tol or n_iter == max_iter or (few and n_iter):
-            return b, n_iter
-        if likely is None:
-            likely = gradient > 1 if b.min() > 0 else b > 0
-        part = columns if free.all() else columns[free]
-        H = _curvature(part, root / mixture)
-        goal = np.zeros_like(b)
-        goal[free] = _model_optimum(H, gradient[free], b[free], likely[free], gap)
-        likely = goal > 0
-        moved = _ascend(columns, weights, b, mixture, gradient, goal / goal.sum())
-        if moved is None:
-            # Towards the best column alone f ascends wherever there is a gap.
-            goal = (np.arange(len(b)) == np.argmax(gradient)).astype(np.float64)
-            moved = _ascend(columns, weights, b, mixture, gradient, goal)
-        if moved is None:
-            return b, n_iter
-        b, mixture = moved
-
-
-def _ascend(columns, weights, b, mixture, gradient, goal):
+def _ascend(A, weights, b, mixture, gradient, goal):
     """Halve the way to the goal until f ascends by enough."""
     move = goal - b
-    change = (move.astype(columns.dtype, copy=False) @ columns) / mixture
+    change = (A @ move) / mixture
     slope = float(gradient @ move)
     for length in 0.5 ** np.arange(40):
-        ratio = 1 + columns.dtype.type(length) * change
+        ratio = 1 + length * change
         if ratio.min() < _LEAST_RATIO:
             continue
         if weights @ np.log(ratio) >= max(1e-4 * length * slope, 1e-300):
             b = b + length * move
             b[b < 1e-15] = 0
             total = b.sum()
-            return b / total, mixture * (ratio / columns.dtype.type(total))
+            return b / total, mixture * (ratio / total)
     return None
 
 
 def _curvature(columns, scale):
     """Return the products of columns, their rows scaled."""
-    H = np.zeros((len(columns), len(columns)))
+    H, scale = np.zeros((len(columns), len(columns))), scale.astype(columns.dtype)
     step = max(64, _BLOCK_BYTES // (columns.itemsize * len(columns)))
     for start in range(0, len(scale), step):
         rows = slice(start, start + step)
@@ -168,15 +150,14 @@ def _curvature(columns, scale):
 
 
 def _model_optimum(H, gradient, b, likely, gap):
-    """Minimise 1/2 y'Hy - (2 g - 1)'y over y >= 0, with a slight pull to b.
+    """Minimise 1/2 (y - b)'H(y - b) - (g - 1)'y over y >= 0, with a slight pull to b.
 
     The nearer the optimum the slighter, so that it costs no step.
     """
     diagonal = np.einsum("ii->i", H)
-    pull = np.clip(0.01 * gap, _LEAST_PULL, _MOST_PULL)
-    pull = pull * (diagonal + 1e-3 * diagonal.max())
-    diagonal += pull
-    linear = 2 * gradient + pull * b
+    pull = min(max(0.01 * gap, _LEAST_PULL), _MOST_PULL)
+    diagonal += pull * (diagonal + 1e-3 * diagonal.max())
+    linear = H @ b + gradient
     goal, solved = solve_nonnegative(H, linear - 1, likely)
     # On the simplex the model's optimum is another one, of use as well.
     return goal if solved and goal.any() else solve_from_few(H, linear)
