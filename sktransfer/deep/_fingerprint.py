@@ -11,6 +11,9 @@ import torch
 from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
+from sktransfer.deep._keras_identity import KerasPart, keras_identity, keras_seeds
+from sktransfer.deep._keras_parts import is_keras
+
 __all__ = ["fingerprint"]
 
 # What every module has; parameters, buffers and parts come by name.
@@ -42,11 +45,25 @@ def fingerprint(module, *settings):
     for name, part in module.named_modules():
         digest.add(name, type(part))
         digest.add([*part._forward_hooks.values(), *part._forward_pre_hooks.values()])
-        own = {k: v for k, v in vars(part).items() if k not in _OF_TORCH}
-        digest.add(sorted(own), [own[key] for key in sorted(own)])
+        digest.add(_own(part))
+    drawing = {id(x) for part in module.modules() for x in keras_seeds(part)}
     for name, value in [*module.named_parameters(), *module.named_buffers()]:
-        digest.add(name, value)
+        if id(value) not in drawing:
+            digest.add(name, value)
     return digest.bytes.hexdigest()
+
+
+def _own(part):
+    """Return what a part is besides its class, its weights and its parts."""
+    if isinstance(part, KerasPart):
+        return part.identity
+    if isinstance(part, nn.ParameterDict):
+        return None  # names, which come with the parameters
+    own = keras_identity(part) if is_keras(part) else None
+    if own is None:
+        held = {k: v for k, v in vars(part).items() if k not in _OF_TORCH}
+        own = [sorted(held), [held[key] for key in sorted(held)]]
+    return own
 
 
 class _Digest:

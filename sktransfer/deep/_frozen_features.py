@@ -9,6 +9,8 @@ from sktransfer.deep._feature_cache import shared_cache
 from sktransfer.deep._fingerprint import fingerprint
 from sktransfer.deep._frozen_part import cut_network
 from sktransfer.deep._inner_cut import cut_inside
+from sktransfer.deep._keras_cut import cut_keras
+from sktransfer.deep._keras_parts import is_keras
 from sktransfer.deep._progress import shown
 
 __all__ = ["frozen_features", "outputs_of", "scores_of"]
@@ -97,7 +99,10 @@ def _cut(network, arrays, device, keeps_rows):
     cut = None if keeps_rows else cut_network(network)
     if cut is None:
         sample = torch.from_numpy(_unlike(next(X for X in arrays if len(X))))
-        cut = cut_inside(network.to(device), sample.to(device))
+        is_graph = is_keras(network.backbone) and not keeps_rows
+        cut = (cut_keras if is_graph else cut_inside)(
+            network.to(device), sample.to(device)
+        )
     return cut
 
 

@@ -7,7 +7,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from sktransfer.deep._backbones import flat_features
 
-__all__ = ["Cut", "by_row", "cut_network"]
+__all__ = ["Cut", "Live", "by_row", "cut_network"]
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,16 @@ class _Features(nn.Module):
         return flat_features(self.backbone(X))
 
 
-class _Live(nn.Module):
-    """What learns: the head, and the rest of the backbone, if some of it does."""
+class Live(nn.Module):
+    """What learns: the head, and the rest of the backbone, if some of it does.
+
+    Parameters
+    ----------
+    network : Network
+        The whole.
+    rest : nn.Module, default=None
+        What learns in the backbone.
+    """
 
     def __init__(self, network, rest=None):
         super().__init__()
@@ -90,7 +98,7 @@ def cut_network(network):
     if not any(p.requires_grad for p in backbone.parameters()):
         if not by_row(backbone):
             return None
-        return Cut(_Features(backbone), _Live(network))
+        return Cut(_Features(backbone), Live(network))
     if type(backbone) is not nn.Sequential or _hooks(backbone):
         return None
     parts = list(backbone)
@@ -98,7 +106,7 @@ def cut_network(network):
     frozen = nn.Sequential(*parts[:first])
     if not any(True for _ in frozen.parameters()) or not by_row(frozen, itself=False):
         return None
-    return Cut(frozen, _Live(network, nn.Sequential(*parts[first:])))
+    return Cut(frozen, Live(network, nn.Sequential(*parts[first:])))
 
 
 def _learns(part):
