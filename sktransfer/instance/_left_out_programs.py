@@ -60,4 +60,5 @@ class LeftOutPrograms:
         self._look()
         moved, turned = self.b - b, self._way - way
         far = np.vecdot(moved, moved) / np.maximum(np.vecdot(turned, turned), _LEAST)
-        self._lengths = np.clip(np.sqrt(far), 1, _FURTHEST)[:, None]
+        lengths = np.minimum(np.maximum(np.sqrt(far), 1), _FURTHEST)
+        self._lengths = lengths[:, None]

@@ -31,8 +31,10 @@ class SourceSums:
 
     def __init__(self, source, centres, gammas, folds):
         self._centres, self._gammas = centres, gammas
-        self._parts = [source.take(folds == fold) for fold in range(folds.max() + 1)]
-        self.shares = np.array([part.weights.sum() for part in self._parts])
+        # One fold after the other.
+        self._source = source.take(np.argsort(folds, kind="stable"))
+        self._ends = np.r_[0, np.cumsum(np.bincount(folds))]
+        self.shares = np.bincount(folds, source.weights)
         self._of_width = {}
 
     def __getitem__(self, k):
@@ -45,17 +47,24 @@ class SourceSums:
             middle, n = len(self._gammas) // 2, len(self._gammas)
             side = range(middle) if k < middle else range(middle, n)
             gammas = self._gammas[side.start : side.stop]
-            parts = [_log_sums(part, self._centres, gammas) for part in self._parts]
-            self._of_width.update(zip(side, np.stack(parts, axis=1), strict=True))
+            self._of_width.update(zip(side, self._log_sums(gammas), strict=True))
         return self._of_width[k]
 
-
-def _log_sums(part, centres, gammas):
-    sums = np.zeros((len(gammas), len(centres)))
-    for rows, logs in centres.blocks(part, -gammas[0]):
-        for k, kernels in enumerate(_kernels_by_width(logs, gammas)):
-            sums[k] += part.weights[rows] @ kernels
-    return np.log(sums) if sums.min() > _LEAST else _far_sums(part, centres, gammas)
+    def _log_sums(self, gammas):
+        weights = self._source.weights
+        sums = np.zeros((len(gammas), len(self.shares), len(self._centres)))
+        for rows, logs in self._centres.blocks(self._source, -gammas[0]):
+            starts = np.clip(self._ends - rows.start, 0, len(logs))
+            within = [slice(*pair) for pair in pairwise(starts.tolist())]
+            for k, kernels in enumerate(_kernels_by_width(logs, gammas)):
+                for fold, part in enumerate(within):
+                    sums[k, fold] += weights[rows][part] @ kernels[part]
+        with np.errstate(divide="ignore"):
+            logs = np.log(sums)
+        for fold in np.flatnonzero(sums.min(axis=(0, 2)) <= _LEAST):
+            part = self._source.take(slice(*self._ends[fold : fold + 2]))
+            logs[:, fold] = _far_sums(part, self._centres, gammas)
+        return logs
 
 
 def _far_sums(part, centres, gammas):
