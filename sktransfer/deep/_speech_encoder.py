@@ -43,7 +43,7 @@ class SpeechEncoder(nn.Module):
         lengths = self._lengths(X)
         X = nn.functional.pad(X, (0, max(0, self.shortest - X.shape[1])))
         if self.masks:
-            if not torch.compiler.is_exporting():  # a file of a network has one width
+            if not torch.compiler.is_compiling():  # a file of a network has one width
                 X = X[:, : int(lengths.max())]
             return self._features(X, lengths)
         features = [None] * len(X)

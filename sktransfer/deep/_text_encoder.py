@@ -39,7 +39,7 @@ class TextEncoder(nn.Module):
         ids = ids.long()
         # From the end: a row is padding as long as all that follows is.
         is_token = (ids != self.pad_id).flip(1).cumsum(1).flip(1) > 0
-        if not torch.compiler.is_exporting():  # a file of a network has one width
+        if not torch.compiler.is_compiling():  # a file of a network has one width
             width = max(1, int(is_token.sum(1).max()))
             ids, is_token = ids[:, :width], is_token[:, :width]
         attended = is_token.clone()
