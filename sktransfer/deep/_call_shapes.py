@@ -52,10 +52,13 @@ class Tried:
         A `RowShape` for each tensor.
     outputs : tuple of list and TreeSpec
         A `RowShape` for each tensor, or `PassedOn`.
+    packed : frozenset of int
+        Outputs that are the data of packed sequences.
     """
 
     inputs: tuple
     outputs: tuple
+    packed: frozenset = frozenset()
 
     @property
     def has_lengths(self):
@@ -68,7 +71,12 @@ class Tried:
         return any(x.has_lengths or len(x.grows) > 1 for x in self._shapes())
 
     def axis_of(self, place):
-        """Return the axis of an output of which each place is a row, or None."""
+        """Return the axis of an output of which each place is a row, or None.
+
+        Of packed sequences padded rows are kept.
+        """
+        if place in self.packed:
+            return 0
         shape = self.outputs[0][place]
         is_shape = isinstance(shape, RowShape) and shape.dtype.is_floating_point
         return shape.axis if is_shape else None
@@ -125,6 +133,10 @@ class TriedShapes:
         ):
             raise NeedsValues([(*key, None)])
         outputs, form = tried.outputs
+        outputs = [
+            Shape(None, shape.dtype) if place in tried.packed else shape
+            for place, shape in enumerate(outputs)
+        ]
         if any(isinstance(x, RowShape) and x.has_lengths and x.axis is not None
                for x in outputs):  # fmt: skip
             return self.found.of(key, part, args, kwargs, n_rows)

@@ -12,6 +12,7 @@ from sktransfer.deep._eligible_calls import eligible_calls
 from sktransfer.deep._frozen_calls import frozen_calls, is_frozen
 from sktransfer.deep._missing import Missing, NeedsValues
 from sktransfer.deep._module_state import ModuleState
+from sktransfer.deep._packed_rows import padded_rows
 from sktransfer.deep._random_states import own_generators
 from sktransfer.deep._replay import replaying, unreplaced_copy
 
@@ -34,11 +35,14 @@ class Kept:
         The axis of which each place is a row.
     sizes : tuple of int
         Its shape for the longest row, without that axis.
+    is_packed : bool
+        Whether it is the data of a packed sequence, which is kept padded.
     """
 
     place: int
     axis: int
     sizes: tuple
+    is_packed: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,9 +71,10 @@ class Plan:
 
     def rows_of(self, key, output, n_rows):
         """Return what is to be kept of the output of a call, rows first."""
-        leaves, found = _pytree.tree_leaves(output), []
+        leaves, packed, found = _pytree.tree_leaves(output), padded_rows(output), []
         for part in self.outputs[self.kept.index(key)]:
             leaf = leaves[part.place] if part.place < len(leaves) else None
+            leaf = packed.get(part.place) if part.is_packed else leaf
             fits = isinstance(leaf, torch.Tensor) and leaf.is_floating_point()
             if not fits or leaf.is_nested or leaf.ndim != 1 + len(part.sizes):
                 raise NotCut
@@ -165,9 +170,11 @@ def make_plan(network, twin, sample):
         sizes = _longest_sizes(twin, frozen, sample, kept)
     outputs = {key: [] for key, _ in groupby(kept, key=lambda origin: origin[:2])}
     for origin in kept:
-        axis = row_shapes[origin].axis
-        size = sizes[origin][:axis] + sizes[origin][axis + 1 :]
-        outputs[origin[:2]].append(Kept(origin[2], axis, size))
+        key, place = origin[:2], origin[2]
+        axis, size = tried[key].axis_of(place), sizes[origin]
+        is_packed = place in tried[key].packed  # data of one row has no axis of rows
+        size = size if is_packed else size[:axis] + size[axis + 1 :]
+        outputs[key].append(Kept(place, axis, size, is_packed))
     parts = tuple(map(tuple, outputs.values()))
     for fills_up in (False, True) if fills else (False,):
         plan = Plan(tuple(calls), tuple(outputs), parts, has_lengths, fills_up)

@@ -4,7 +4,7 @@ import torch
 
 from sktransfer.deep._call_shapes import PassedOn, Tried, is_plain
 from sktransfer.deep._frozen_calls import frozen_calls
-from sktransfer.deep._row_shapes import Shape, row_shape
+from sktransfer.deep._row_shapes import RowShape, Shape, row_shape
 
 __all__ = ["eligible_calls"]
 
@@ -126,7 +126,13 @@ def _in_common(many, one, n_rows, twice=None, *, says_lengths):
     inputs = [], None
     if not says_lengths:
         inputs = _joined([run.inputs for run in runs], n_rows)
-    return None if gave is None or inputs is None else Tried(inputs, gave)
+    if gave is None or inputs is None:
+        return None
+    # How it is packed must be known without the call.
+    packed = frozenset() if says_lengths else many.packed
+    known = {i for i, leaf in enumerate(gave[0]) if not isinstance(leaf, RowShape)}
+    packed = {place for place in packed if known >= {place + 1, place + 2, place + 3}}
+    return Tried(inputs, gave, frozenset(packed))
 
 
 def _joined(runs, n_rows):

@@ -14,6 +14,7 @@ from sktransfer.deep._call_shapes import (
 from sktransfer.deep._frozen_part import by_row
 from sktransfer.deep._missing import NeedsValues
 from sktransfer.deep._module_state import ModuleState, version_of
+from sktransfer.deep._packed_rows import padded_rows
 from sktransfer.deep._random_states import RandomStates
 from sktransfer.deep._row_shapes import Shape
 
@@ -41,6 +42,9 @@ class Call:
         Whether nothing else comes of the call than these tensors.
     has_parts : bool
         Whether the call is made of others.
+    packed : frozenset of int
+        Places in what it gave where there is data of a packed sequence; in `outputs`
+        this is padded.
     """
 
     key: tuple
@@ -50,6 +54,7 @@ class Call:
     outputs: dict | None
     can_be_kept: bool
     has_parts: bool
+    packed: frozenset
 
     @property
     def places(self):
@@ -186,7 +191,8 @@ class _Watch:
         if RandomStates() != self._start:
             self._is_over = True  # nothing kept may depend on draws
             return
-        kept = _by_rows(leaves, self.n_rows)
+        packed = padded_rows(output)
+        kept = _by_rows(leaves, self.n_rows) | packed
         # Of a call that is made of others all is kept, or what is inside is looked at.
         is_whole = not any(True for _ in part.children()) or len(kept) == len(tensors)
         can_be_kept = (
@@ -196,7 +202,8 @@ class _Watch:
             and not running.has_changed_something()
             and self._has_own_numbers(running, output)
         )
-        self._add(running, (leaves, form), kept if can_be_kept else None)
+        kept = kept if can_be_kept else None
+        self._add(running, (leaves, form), kept, frozenset(packed))
 
     def _has_own_numbers(self, running, output):
         """Whether numbers beside the tensors do not depend on values."""
@@ -212,7 +219,7 @@ class _Watch:
             self._pauses = False
         return numbers_in(output) == numbers
 
-    def _add(self, running, gave, kept):
+    def _add(self, running, gave, kept, packed):
         key = running.key
         outputs = None
         if kept is not None and key not in self._refused:
@@ -229,6 +236,7 @@ class _Watch:
                 outputs,
                 can_be_kept=kept is not None,
                 has_parts=any(True for _ in running.part.children()),
+                packed=packed,
             )
         )
         if kept is not None and _are_views(kept.values(), running.tensors):

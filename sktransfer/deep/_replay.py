@@ -8,6 +8,7 @@ import torch
 from torch.utils import _pytree
 
 from sktransfer.deep._missing import Missing, NeedsValues, missing
+from sktransfer.deep._packed_rows import packed_rows
 from sktransfer.deep._row_shapes import Shape
 
 __all__ = ["replaying", "unreplaced_copy"]
@@ -142,6 +143,10 @@ class _Replay:
             origin = (*key, place)
             if not isinstance(leaf, Shape):
                 outputs.append(leaf)
+            elif origin in self.kept and leaf.sizes is None:
+                batch_sizes, order, _ = found[place + 1 : place + 4]
+                rows = packed_rows(self.kept[origin], batch_sizes, order)
+                outputs.append(rows.to(leaf.dtype))
             elif origin in self.kept:
                 outputs.append(_cut_to(leaf, self.kept[origin]))
             else:

@@ -177,6 +177,29 @@ class PackedStates(Own):
         return (found * heard[..., None]).sum(dim=1)
 
 
+class PackedData(Own):
+    """Learns from each moment as it is packed."""
+
+    def forward(self, X):
+        packed = pack_padded_sequence(
+            X, lengths_of(X), batch_first=True, enforce_sorted=False
+        )
+        found, (hidden, _) = self.lower(packed)
+        learned = self.last(found.data)
+        states, _ = pad_packed_sequence(found._replace(data=learned), batch_first=True)
+        return states.sum(dim=1) + self.last(hidden[0])
+
+
+class PackedInOrder(Own):
+    """What is packed is in the order of the rows' lengths."""
+
+    def forward(self, X):
+        lengths, order = lengths_of(X).sort(descending=True, stable=True)
+        packed = pack_padded_sequence(X[order], lengths, batch_first=True)
+        states, _ = pad_packed_sequence(self.lower(packed)[0], batch_first=True)
+        return self.last(states[order.argsort()]).sum(dim=1)
+
+
 class Sorted(Own):
     """Puts the rows in another order for a while; what is kept would be mixed up."""
 
@@ -247,8 +270,10 @@ KEPT = {
     CroppedTimeFirst: [(LOWER, [0])],
     CroppedBackwards: None,
     Packed: [(LOWER, [4])],  # after the four tensors of what is packed
-    PackedTwice: None,
-    PackedStates: None,
+    PackedTwice: [(LOWER, [0])],
+    PackedStates: [(LOWER, [0])],
+    PackedData: [(LOWER, [0, 4])],
+    PackedInOrder: None,
     Sorted: None,
     SortedDown: None,
     CropsInside: [(("lower.lower", 0), [0])],
@@ -295,7 +320,7 @@ def test_what_is_kept(kind):
         assert cut is None
         return
     plan = cut.frozen.plan
-    places = [[part.place for part in parts] for parts in plan.outputs]
+    places = [sorted(part.place for part in parts) for parts in plan.outputs]
     assert list(zip(plan.kept, places, strict=True)) == KEPT[kind]
     with torch.no_grad():
         for part in (X, X[3:5], X[7:8], sample[:1], sample[-1:]):
