@@ -14,7 +14,7 @@ from torch.utils.weak import WeakIdKeyDictionary
 from sktransfer.deep._keras_identity import KerasPart, keras_identity, keras_seeds
 from sktransfer.deep._keras_parts import is_keras
 
-__all__ = ["fingerprint"]
+__all__ = ["fingerprint", "is_installed", "names_in"]
 
 # What every module has; parameters, buffers and parts come by name.
 _OF_TORCH = frozenset(vars(nn.Module()))
@@ -138,7 +138,7 @@ class _Digest:
         """Add a class; one of the user's own may be defined anew, so by its code."""
         self._write("class", kind.__module__, kind.__qualname__)
         for base in kind.__mro__:
-            if _is_installed(base.__module__):
+            if is_installed(base.__module__):
                 self.add(getattr(vars(base).get("forward"), "__code__", None))
             else:
                 own = {k: v for k, v in vars(base).items() if k not in _OF_CLASSES}
@@ -149,8 +149,8 @@ class _Digest:
         self.add(function.__code__, function.__defaults__, function.__kwdefaults__)
         for cell in function.__closure__ or ():
             self.add(_content(cell))
-        if not _is_installed(function.__module__):
-            names = sorted(_names_in(function.__code__) & function.__globals__.keys())
+        if not is_installed(function.__module__):
+            names = sorted(names_in(function.__code__) & function.__globals__.keys())
             self.add(names, [function.__globals__[name] for name in names])
 
     def _object(self, value):
@@ -161,7 +161,7 @@ class _Digest:
         elif kind.__module__ in ("_thread", "weakref", "logging"):
             pass  # no part of what is computed
         elif isinstance(getattr(value, "__dict__", None), dict):
-            if not _is_installed(kind.__module__):
+            if not is_installed(kind.__module__):
                 self.add(kind)
             self.add(vars(value), _in_slots(value))
         elif _in_slots(value):
@@ -208,9 +208,10 @@ def _in_slots(value):
     }
 
 
-def _names_in(code):
+def names_in(code):
+    """Return the names that code and the functions inside of it refer to."""
     inner = [c for c in code.co_consts if isinstance(c, CodeType)]
-    return set(code.co_names).union(*map(_names_in, inner))
+    return set(code.co_names).union(*map(names_in, inner))
 
 
 def _content(cell):
@@ -220,7 +221,7 @@ def _content(cell):
         return "empty"
 
 
-def _is_installed(module):
+def is_installed(module):
     """Whether a module is part of an installed package, which does not change."""
     if module == "__main__":
         return False

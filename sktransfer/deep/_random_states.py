@@ -2,14 +2,18 @@
 
 import pickle
 import random
+from contextlib import suppress
+from types import FunctionType
 
 import numpy as np
 import torch
 
+from sktransfer.deep._fingerprint import is_installed, names_in
+
 __all__ = ["RandomStates", "own_generators"]
 
-# NumPy's Generator and RandomState, and Python's.
-_GENERATORS = (np.random.Generator, np.random.RandomState, random.Random)
+_GENERATORS = (torch.Generator, np.random.Generator, np.random.RandomState)
+_GENERATORS += (random.Random,)
 
 
 class RandomStates:
@@ -44,7 +48,7 @@ class RandomStates:
 
 
 def own_generators(modules):
-    """Return the states of generators that modules have as attributes.
+    """Return the states of generators that modules have, or that their code names.
 
     Parameters
     ----------
@@ -55,10 +59,37 @@ def own_generators(modules):
     -------
     list of bytes
     """
-    states = []
-    for value in [value for module in modules for value in vars(module).values()]:
-        if isinstance(value, torch.Generator):
-            states.append(value.get_state().numpy().tobytes())
-        elif isinstance(value, _GENERATORS):
-            states.append(pickle.dumps(value))
-    return states
+    found, seen = {}, set()
+    for module in modules:
+        for value in vars(module).values():
+            _look_at(value, found, seen)
+        for kind in type(module).__mro__:
+            if not is_installed(kind.__module__):
+                for value in vars(kind).values():
+                    _look_at(value, found, seen)
+    return [_state(generator) for generator in found.values()]
+
+
+def _look_at(value, found, seen):
+    """Note a generator, or those that a function of the user's own refers to."""
+    if isinstance(value, _GENERATORS):
+        found[id(value)] = value
+    value = getattr(value, "__func__", value)
+    if not isinstance(value, FunctionType) or is_installed(value.__module__):
+        return
+    if value in seen:
+        return
+    seen.add(value)
+    known = value.__globals__
+    named = [known[name] for name in names_in(value.__code__) if name in known]
+    for cell in value.__closure__ or ():
+        with suppress(ValueError):  # empty
+            named.append(cell.cell_contents)
+    for other in named:
+        _look_at(other, found, seen)
+
+
+def _state(generator):
+    if isinstance(generator, torch.Generator):
+        return generator.get_state().cpu().numpy().tobytes()
+    return pickle.dumps(generator)
