@@ -10,7 +10,7 @@ from sktransfer.instance._source_sums import log_sum
 
 __all__ = ["KLIEPRatio", "fit_kliep"]
 
-_ROWS = 256
+_ROWS = 500
 _FAR = 500.0
 
 

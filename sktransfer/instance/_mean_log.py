@@ -17,7 +17,7 @@ from sktransfer.instance._simplex_steps import solve_from_few
 
 __all__ = ["MeanLogResult", "maximize_mean_log"]
 
-_EM_STEPS = 30
+_EM_STEPS = 12
 _EM_RATE = 0.9
 _MIXED_IN = 0.1
 _LEAST_RATIO = 0.1

@@ -3,8 +3,10 @@
     python tests/benchmarks/bench_density_ratio.py [--rows 3000] [--columns 50]
         [--shift whole] [--repeats 5] [--searches] [--large [Name ...]]
 
-Both sides get the same rows. Ours search their whole grids of widths (and penalties);
-the peers fit once, at the width that ours chose; "one fit" is ours at that width too.
+Both sides get the same rows, made before the clock starts: ADAPT takes those of each
+domain by themselves, SKADA and ours the rows of both in one array. Ours search their
+whole grids of widths (and penalties); the peers fit once, at the width that ours chose;
+"one fit" is ours at that width too.
 --searches lets the peers search our grids. Objectives are compared on the peers' own
 centres: KLIEP's mean log ratio of the target rows with the ratio scaled to mean one on
 the source rows; the squared loss J of uLSIF on 10,000 fresh rows of each domain.
@@ -47,9 +49,14 @@ def draw(n, p, shift, seed=0):
     return X_source, X_target
 
 
-def fit(weighter, X_source, X_target):
-    domain = np.repeat([1, -1], [len(X_source), len(X_target)])
-    return weighter.fit(np.r_[X_source, X_target], sample_domain=domain)
+def stack(X_source, X_target):
+    """Return the rows of both domains in one array, and where each is from."""
+    domain = np.repeat([1, -2], [len(X_source), len(X_target)])
+    return np.r_[X_source, X_target], domain
+
+
+def fit(weighter, X, domain):
+    return weighter.fit(X, sample_domain=domain)
 
 
 def adapt_kliep(X_source, X_target, gamma, **params):
@@ -60,11 +67,9 @@ def adapt_kliep(X_source, X_target, gamma, **params):
     return model.centers_, model.alphas_.ravel()
 
 
-def skada_kliep(X_source, X_target, gamma, **params):
+def skada_kliep(X, domain, gamma, **params):
     from skada import KLIEPReweightAdapter
 
-    X = np.r_[X_source, X_target]
-    domain = np.repeat([1, -2], [len(X_source), len(X_target)])
     adapter = KLIEPReweightAdapter(gamma=gamma, random_state=0, **params)
     adapter.fit_transform(X, sample_domain=domain)
     return adapter.centers_, adapter.alpha_
@@ -97,22 +102,24 @@ def kliep_objective(X_source, X_target, gamma, centres, coefficients):
 
 def compare_kliep(rows, args, peers):
     print(f"KLIEP, {args.rows} + {args.rows} rows, p = {args.columns}:")
-    ours = fit(KLIEPWeighter(), *rows)
+    stacked = stack(*rows)
+    ours = fit(KLIEPWeighter(), *stacked)
     gamma = float(ours.gamma_[0])
     found = {}
     calls = {
-        "sktransfer, whole search": lambda: fit(KLIEPWeighter(), *rows),
-        "sktransfer, one fit": lambda: fit(KLIEPWeighter(gamma=gamma), *rows),
+        "sktransfer, whole search": lambda: fit(KLIEPWeighter(), *stacked),
+        "sktransfer, one fit": lambda: fit(KLIEPWeighter(gamma=gamma), *stacked),
     }
-    single = {"adapt": adapt_kliep, "skada": skada_kliep}
+    single = {"adapt": (adapt_kliep, rows), "skada": (skada_kliep, stacked)}
     for name in peers:
-        calls[f"{name}, one fit"] = lambda name=name: found.update(
-            {name: single[name](*rows, gamma)}
+        peer, arrays = single[name]
+        calls[f"{name}, one fit"] = lambda name=name, peer=peer, arrays=arrays: (
+            found.update({name: peer(*arrays, gamma)})
         )
         if args.searches:
             grid = [float(gamma * k) for k in (1 / 16, 1 / 4, 1, 4, 16)]
-            calls[f"{name}, search"] = lambda name=name, grid=grid: single[name](
-                *rows, grid
+            calls[f"{name}, search"] = lambda peer=peer, arrays=arrays, grid=grid: peer(
+                *arrays, grid
             )
     print_times(calls, args.repeats)
     print(
@@ -138,13 +145,14 @@ def squared_loss(ratio_source, ratio_target, alpha):
 def compare_ulsif(rows, args, peers, alpha):
     name = f"RuLSIF, alpha = {alpha}" if alpha else "uLSIF"
     print(f"{name}, {args.rows} + {args.rows} rows, p = {args.columns}:")
-    ours = fit(ULSIFWeighter(alpha=alpha), *rows)
+    stacked = stack(*rows)
+    ours = fit(ULSIFWeighter(alpha=alpha), *stacked)
     gamma, ridge = float(ours.gamma_[0]), float(ours.ridge_[0])
     found, fresh = {}, draw(10_000, args.columns, args.shift, seed=100)
     once = {"alpha": alpha, "gamma": gamma, "ridge": ridge}
     calls = {
-        "sktransfer, whole search": lambda: fit(ULSIFWeighter(alpha=alpha), *rows),
-        "sktransfer, one fit": lambda: fit(ULSIFWeighter(**once), *rows),
+        "sktransfer, whole search": lambda: fit(ULSIFWeighter(alpha=alpha), *stacked),
+        "sktransfer, one fit": lambda: fit(ULSIFWeighter(**once), *stacked),
     }
     if "adapt" in peers:
         calls["adapt, one fit"] = lambda: found.update(
