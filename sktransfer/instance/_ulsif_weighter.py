@@ -114,8 +114,9 @@ class ULSIFWeighter(BaseDistinctRowsWeighter):
     at most 700 distinct rows of each domain and 40 of the centres, with a penalty that
     is smaller in proportion to these. More rows overfit less: where a domain has more,
     the choice is by what J would be with all of them, if its excess over the loss of
-    rows that stay in the fit falls as one over their number. The ratio itself is fitted
-    to all rows, on all centres.
+    rows that stay in the fit falls as one over their number, and `score_` is right to
+    single precision. The ratio itself is fitted to all rows, on all centres, in double
+    precision.
 
     References
     ----------
