@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from sktransfer.deep._backbones import flat_features
+from sktransfer.deep._call_path import CallPath
 from sktransfer.deep._cut_plan import NotCut, longest_row
 from sktransfer.deep._missing import NeedsValues
 from sktransfer.deep._module_state import ModuleState
@@ -68,30 +69,35 @@ class FrozenHalf(nn.Module):
         return joined
 
     def _outputs(self, X):
-        n_rows, outputs, counts, handles = len(X), {}, {}, []
-        if self.plan.fills_up:
+        plan, n_rows, outputs, handles = self.plan, len(X), {}, []
+        if plan.fills_up:
             X = torch.cat([X, longest_row(self.backbone, X)])
+        path, open_ = CallPath(frozenset(plan.calls), plan.kept), []
 
-        def watch(name):
-            def keep(part, args, output):
-                key = name, counts.get(name, 0)
-                counts[name] = key[1] + 1
-                if key not in self.plan.kept:
-                    return
-                found = self.plan.rows_of(key, output, len(X))
-                outputs[key] = [rows[:n_rows].clone() for rows in found]
-                if len(outputs) == len(self.plan.kept):
-                    raise _AllSeen
+        def enter(name):
+            return lambda part, args: open_.append((part, path.enter(name)))
 
-            return keep
+        def leave(part, args, output):
+            running, key = open_.pop()
+            while running is not part:  # that one ended by an error
+                running, key = open_.pop()
+            path.leave(key)
+            if key not in plan.kept:
+                return
+            found = plan.rows_of(key, output, len(X))
+            outputs[key] = [rows[:n_rows].clone() for rows in found]
+            if not path.waiting:
+                raise _AllSeen
 
         try:
-            for name in {name for name, _ in self.plan.kept}:
-                part = self.backbone.get_submodule(name)
-                handles.append(part.register_forward_hook(watch(name)))
+            for name, part in self.backbone.named_modules():
+                if name in plan.watched:
+                    handles.append(part.register_forward_pre_hook(enter(name)))
+                    handles.append(part.register_forward_hook(leave))
             self.backbone(X)
         except _AllSeen:
-            return outputs
+            if plan.path is None or tuple(path.taken) == plan.path:
+                return outputs
         finally:
             for handle in handles:
                 handle.remove()
@@ -168,9 +174,17 @@ class LiveHalf(nn.Module):
         before = [ModuleState(running, copies=True)]
         before += [RandomStates()] if self.training else []
         try:
-            with replaying(backbone, calls, kept, self.shapes, len(rows)):
+            with replaying(
+                backbone,
+                calls,
+                kept,
+                self.shapes,
+                len(rows),
+                watched=self.plan.watched,
+            ) as path:
                 found = backbone(rows)
-            if not found.is_meta and not before[0].missing_now():
+            same = self.plan.path in (None, tuple(path.taken))
+            if same and not found.is_meta and not before[0].missing_now():
                 return found
         except torch.OutOfMemoryError:
             raise

@@ -59,6 +59,12 @@ class Plan:
         What is kept of each.
     has_lengths : bool
         Whether there are shorter rows.
+    watched : frozenset of str
+        Parts whose calls tell of rows that go another way.
+    path : tuple of tuple of str and int or None
+        These calls, up to the last one that is kept; None: there are several ways.
+    has_lengths : bool
+        Whether there are shorter rows.
     fills_up : bool
         Whether rows are computed at the length of the longest row.
     """
@@ -66,6 +72,8 @@ class Plan:
     calls: tuple
     kept: tuple
     outputs: tuple
+    watched: frozenset
+    path: tuple | None = None
     has_lengths: bool = False
     fills_up: bool = False
 
@@ -154,7 +162,8 @@ def make_plan(network, twin, sample):
         refused |= opened or set()
         found, tried = eligible_calls(twin, training, frozen, pair, refused)
         shapes = FoundShapes() if says_lengths else TriedShapes(tried)
-        calls, kept = _what_is_needed(twin, found, tried, pair, shapes)
+        watched = _watched(twin, frozen, found, says_lengths=says_lengths)
+        calls, kept, path = _what_is_needed(twin, found, tried, pair, shapes, watched)
         # Of what must run, as its shapes depend on values, the parts may be skipped.
         running = [call for call in found if call.key not in calls and call.has_parts]
         opened = {call.key for call in running if tried[call.key].has_lengths}
@@ -177,8 +186,18 @@ def make_plan(network, twin, sample):
         outputs[key].append(Kept(place, axis, size, is_packed))
     parts = tuple(map(tuple, outputs.values()))
     for fills_up in (False, True) if fills else (False,):
-        plan = Plan(tuple(calls), tuple(outputs), parts, has_lengths, fills_up)
-        yield plan, shapes
+        yield (
+            Plan(
+                tuple(calls),
+                tuple(outputs),
+                parts,
+                watched,
+                None if says_lengths else path,
+                has_lengths,
+                fills_up,
+            ),
+            shapes,
+        )
 
 
 def longest_row(backbone, X):
@@ -198,6 +217,18 @@ def _longest_sizes(twin, frozen, sample, kept):
     if not gave.keys() >= {origin[:2] for origin in kept}:
         raise NotCut
     return {origin: gave[origin[:2]][origin[2]].sizes for origin in kept}
+
+
+def _watched(twin, frozen, found, *, says_lengths):
+    """Return the parts with weights; those called, where lengths make several ways."""
+    called = {call.key[0] for call in found}
+    if says_lengths:
+        return frozenset(called)
+    return called.union(
+        name
+        for name in frozen
+        if any(True for _ in twin.get_submodule(name).parameters())
+    )
 
 
 def _compute(backbone, names):
@@ -231,8 +262,8 @@ def _moves(training, calls, pair):
     return before.has_moved() or own_generators(holders) != generators
 
 
-def _what_is_needed(twin, found, tried, pair, shapes):
-    """Return the calls to skip, and which of their outputs the rest needs."""
+def _what_is_needed(twin, found, tried, pair, shapes, watched):
+    """Return the calls to skip, which of their outputs the rest needs, and the path."""
     outputs = {(*call.key, i): x for call in found for i, x in call.outputs.items()}
     outputs = {
         o: x for o, x in outputs.items() if tried[o[:2]].axis_of(o[2]) is not None
@@ -242,7 +273,8 @@ def _what_is_needed(twin, found, tried, pair, shapes):
         before = ModuleState(twin.modules())
         try:
             given = {origin: outputs[origin] for origin in kept}
-            with torch.no_grad(), replaying(twin, calls, given, shapes, len(pair)):
+            settings = calls, given, shapes, len(pair)
+            with torch.no_grad(), replaying(twin, *settings, watched=watched) as path:
                 output = twin(pair)
             absent = [output, *before.missing_now()]
             origins = [x.origins for x in absent if isinstance(x, Missing)]
@@ -258,5 +290,6 @@ def _what_is_needed(twin, found, tried, pair, shapes):
             kept = {o for o in kept | needed if o[:2] in calls}
             before.restore()
             continue
-        return calls, [origin for origin in outputs if origin in kept]
+        kept = [origin for origin in outputs if origin in kept]
+        return calls, kept, tuple(path.taken)
     raise NotCut

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import torch
 from torch.utils import _pytree
 
+from sktransfer.deep._call_path import CallPath
 from sktransfer.deep._missing import Missing, NeedsValues, missing
 from sktransfer.deep._packed_rows import packed_rows
 from sktransfer.deep._row_shapes import Shape
@@ -17,7 +18,7 @@ _running, _lock = threading.local(), threading.Lock()
 
 
 @contextmanager
-def replaying(backbone, calls, kept, shapes, n_rows):
+def replaying(backbone, calls, kept, shapes, n_rows, *, watched=()):
     """Skip frozen parts of a backbone in this thread, inside of the block.
 
     Parts that are called return what is kept of the call, or tensors without values.
@@ -37,18 +38,25 @@ def replaying(backbone, calls, kept, shapes, n_rows):
         Tells the shapes of what the calls would give.
     n_rows : int
         Rows that the backbone is given.
+    watched : collection of str, default=()
+        Other parts whose calls are noted.
+
+    Yields
+    ------
+    CallPath
+        What was called until all that is kept was given.
     """
     replay = _Replay(calls, kept, shapes, n_rows)
     before = getattr(_running, "replay", None)
     entered = []
     try:
-        for name in {name for name, _ in calls}:
+        for name in {name for name, _ in calls}.union(watched):
             part = backbone.get_submodule(name)
             with _lock:
                 _StandIn.enter(part, name)
                 entered.append(part)
         _running.replay = replay
-        yield
+        yield replay.path
     finally:
         _running.replay = before
         with _lock:
@@ -107,25 +115,31 @@ class _StandIn:
     def __call__(self, *args, **kwargs):
         """Answer for the part, or let it run."""
         replay = getattr(_running, "replay", None)
-        if replay is not None and replay.skips(self.name):
-            return replay.answer(self.part, self.name, args, kwargs)
-        return type(self.part).forward(self.part, *args, **kwargs)
+        if replay is None:
+            return type(self.part).forward(self.part, *args, **kwargs)
+        key = replay.path.enter(self.name)
+        try:
+            if key in replay.path.calls:
+                return replay.answer(self.part, key, args, kwargs)
+            return type(self.part).forward(self.part, *args, **kwargs)
+        finally:
+            replay.path.leave(key)
+
+    def skips_next(self):
+        """Whether the next call in this thread is skipped."""
+        replay = getattr(_running, "replay", None)
+        return (
+            replay is not None and replay.path.next_of(self.name) in replay.path.calls
+        )
 
 
 class _Replay:
     def __init__(self, calls, kept, shapes, n_rows):
-        self.calls, self.kept = frozenset(calls), kept
-        self.shapes, self.n_rows = shapes, n_rows
-        self.counts = {}
+        self.kept, self.shapes, self.n_rows = kept, shapes, n_rows
+        self.path = CallPath(frozenset(calls), {origin[:2] for origin in kept})
 
-    def skips(self, name):
-        """Count a call; return whether it is skipped."""
-        self.counts[name] = self.counts.get(name, -1) + 1
-        return (name, self.counts[name]) in self.calls
-
-    def answer(self, part, name, args, kwargs):
+    def answer(self, part, key, args, kwargs):
         """Return what is kept of a call, or tensors without values."""
-        key = name, self.counts[name]
         leaves = _pytree.tree_leaves((args, kwargs))
         tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
         # What is missing was made of frozen parts.
