@@ -73,7 +73,10 @@ def test_shared_covariance_is_discriminant_analysis():
     X, domain = draw(p=3)
     model = LinearDiscriminantAnalysis(priors=[0.5, 0.5]).fit(X, domain < 0)
     ratio = fit(X, domain, "shared", regularization=0.0).ratios_[0]
-    assert_allclose(ratio(X), model.decision_function(X), rtol=1e-8)
+    # Some releases divide the scatter by the rows, some by the degrees of freedom.
+    share = np.linalg.norm(ratio(X)) / np.linalg.norm(model.decision_function(X))
+    assert_allclose(share, 1, rtol=2.1 / len(X))
+    assert_allclose(ratio(X), share * model.decision_function(X), rtol=1e-8)
 
 
 def test_shrinkage_of_ledoit_and_wolf():
