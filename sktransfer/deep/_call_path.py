@@ -1,12 +1,15 @@
-"""Which parts are called one after another: rows that go another way are told by it."""
+"""What is done one after another: batches that go another way are told by it."""
+
+from torch.overrides import TorchFunctionMode
 
 __all__ = ["CallPath"]
 
 
-class CallPath:
-    """Calls of frozen parts, up to the last one that is kept.
+class CallPath(TorchFunctionMode):
+    """Calls of frozen parts and of torch, up to the last one that is kept.
 
     Those inside of a call that can be skipped are none: they are not seen without it.
+    Those of torch are seen inside of a ``with`` block.
 
     Parameters
     ----------
@@ -17,6 +20,7 @@ class CallPath:
     """
 
     def __init__(self, calls, kept):
+        super().__init__()
         self.calls, self.waiting = calls, set(kept)
         self.taken, self._counts, self._inside = [], {}, 0
 
@@ -37,3 +41,10 @@ class CallPath:
         """Note that a call has ended, or was skipped."""
         self._inside -= key in self.calls
         self.waiting.discard(key)
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        """Note a function, and what it is told besides tensors and sizes."""
+        if self.waiting and not self._inside:
+            told = [x for x in args if isinstance(x, float | str)]
+            self.taken.append((func.__name__, *told))
+        return func(*args, **(kwargs or {}))

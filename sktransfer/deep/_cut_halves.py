@@ -68,7 +68,19 @@ class FrozenHalf(nn.Module):
             joined[rows] = found
         return joined
 
+    def path_of(self, X):
+        """Return what is done with rows until all that is kept is there."""
+        return self._run(X)[1]
+
     def _outputs(self, X):
+        # Once more where something was prepared on the way.
+        for _ in range(2):
+            outputs, path = self._run(X)
+            if self.plan.path_below in (None, path):
+                return outputs
+        raise NotCut
+
+    def _run(self, X):
         plan, n_rows, outputs, handles = self.plan, len(X), {}, []
         if plan.fills_up:
             X = torch.cat([X, longest_row(self.backbone, X)])
@@ -81,11 +93,10 @@ class FrozenHalf(nn.Module):
             running, key = open_.pop()
             while running is not part:  # that one ended by an error
                 running, key = open_.pop()
+            if key in plan.kept:
+                found = plan.rows_of(key, output, len(X))
+                outputs[key] = [rows[:n_rows].clone() for rows in found]
             path.leave(key)
-            if key not in plan.kept:
-                return
-            found = plan.rows_of(key, output, len(X))
-            outputs[key] = [rows[:n_rows].clone() for rows in found]
             if not path.waiting:
                 raise _AllSeen
 
@@ -94,10 +105,10 @@ class FrozenHalf(nn.Module):
                 if name in plan.watched:
                     handles.append(part.register_forward_pre_hook(enter(name)))
                     handles.append(part.register_forward_hook(leave))
-            self.backbone(X)
+            with path:
+                self.backbone(X)
         except _AllSeen:
-            if plan.path is None or tuple(path.taken) == plan.path:
-                return outputs
+            return outputs, tuple(path.taken)
         finally:
             for handle in handles:
                 handle.remove()

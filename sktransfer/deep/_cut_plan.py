@@ -61,8 +61,11 @@ class Plan:
         Whether there are shorter rows.
     watched : frozenset of str
         Parts whose calls tell of rows that go another way.
-    path : tuple of tuple of str and int or None
-        These calls, up to the last one that is kept; None: there are several ways.
+    path : tuple of tuple or None
+        What is done where calls are skipped, up to the last one that is kept; None:
+        there are several ways.
+    path_below : tuple of tuple or None
+        What is done where they are not.
     has_lengths : bool
         Whether there are shorter rows.
     fills_up : bool
@@ -74,6 +77,7 @@ class Plan:
     outputs: tuple
     watched: frozenset
     path: tuple | None = None
+    path_below: tuple | None = None
     has_lengths: bool = False
     fills_up: bool = False
 
@@ -186,18 +190,16 @@ def make_plan(network, twin, sample):
         outputs[key].append(Kept(place, axis, size, is_packed))
     parts = tuple(map(tuple, outputs.values()))
     for fills_up in (False, True) if fills else (False,):
-        yield (
-            Plan(
-                tuple(calls),
-                tuple(outputs),
-                parts,
-                watched,
-                None if says_lengths else path,
-                has_lengths,
-                fills_up,
-            ),
-            shapes,
+        plan = Plan(
+            tuple(calls),
+            tuple(outputs),
+            parts,
+            watched,
+            path=None if says_lengths else path,
+            has_lengths=has_lengths,
+            fills_up=fills_up,
         )
+        yield plan, shapes
 
 
 def longest_row(backbone, X):
@@ -269,7 +271,8 @@ def _what_is_needed(twin, found, tried, pair, shapes, watched):
         o: x for o, x in outputs.items() if tried[o[:2]].axis_of(o[2]) is not None
     }
     calls, kept = [call.key for call in found], set()
-    for _ in range(len(calls) + 2 * len(outputs) + 1):
+    is_prepared = False
+    for _ in range(len(calls) + 2 * len(outputs) + 2):
         before = ModuleState(twin.modules())
         try:
             given = {origin: outputs[origin] for origin in kept}
@@ -290,6 +293,8 @@ def _what_is_needed(twin, found, tried, pair, shapes, watched):
             kept = {o for o in kept | needed if o[:2] in calls}
             before.restore()
             continue
-        kept = [origin for origin in outputs if origin in kept]
-        return calls, kept, tuple(path.taken)
+        if is_prepared:
+            kept = [origin for origin in outputs if origin in kept]
+            return calls, kept, tuple(path.taken)
+        is_prepared = True  # some things are done once for each shape
     raise NotCut

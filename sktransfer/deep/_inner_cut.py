@@ -1,5 +1,6 @@
 """A backbone cut inside: its frozen parts are computed once, and then skipped."""
 
+from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import torch
@@ -35,7 +36,12 @@ def cut_inside(network, sample):
     together what they give in the whole network; nothing that draws random numbers may
     come before what is kept, and in training mode it must be the same as in evaluation
     mode, also in the next batch. What calls such parts must neither count its steps nor
-    move a buffer: it might call them otherwise later on.
+    move a buffer: it might call them otherwise later on. What is done on the way to
+    them, calls of parts and of torch, is done as on trial, or else nothing is skipped.
+
+    Each place of some axis of an output is a row, wherever that axis is; which one, is
+    told by batches of other sizes. Rows may have lengths, and batches may be as long as
+    the longest of them.
 
     A network like one that was tried before, in its weights, its code and in what
     learns, is cut by the same plan, without a trial.
@@ -108,9 +114,14 @@ def _tried_plan(network, sample):
     twin = unreplaced_copy(network.backbone, own_buffers=True).eval()
     with torch.no_grad():
         twin(sample[:1])  # some parts prepare themselves in their first call
-    for found in make_plan(network, twin, sample):
-        if _agree(_cut_by(network, *found), twin, sample):
-            return found
+    for plan, shapes in make_plan(network, twin, sample):
+        if plan.path is not None:
+            half = FrozenHalf(network.backbone, plan).eval()
+            with torch.no_grad():
+                half.path_of(sample[:1])  # some things are prepared for each shape
+                plan = replace(plan, path_below=half.path_of(sample[:1]))
+        if _agree(_cut_by(network, plan, shapes), twin, sample):
+            return plan, shapes
     raise NotCut
 
 

@@ -44,7 +44,7 @@ def replaying(backbone, calls, kept, shapes, n_rows, *, watched=()):
     Yields
     ------
     CallPath
-        What was called until all that is kept was given.
+        What was done until all that is kept was given.
     """
     replay = _Replay(calls, kept, shapes, n_rows)
     before = getattr(_running, "replay", None)
@@ -56,7 +56,8 @@ def replaying(backbone, calls, kept, shapes, n_rows, *, watched=()):
                 _StandIn.enter(part, name)
                 entered.append(part)
         _running.replay = replay
-        yield replay.path
+        with replay.path:
+            yield replay.path
     finally:
         _running.replay = before
         with _lock:
