@@ -4,15 +4,14 @@ from abc import abstractmethod
 
 import numpy as np
 
-from sktransfer._separation import lie_apart
-from sktransfer.base import BaseWeighter
+from sktransfer.instance._domainwise_weighter import BaseDomainwiseWeighter
 from sktransfer.instance._shaped_weights import check_shape, shaped_weights
 from sktransfer.instance._smallest_sample import smallest_sample
 
 __all__ = ["BaseMatchingWeighter", "by_source_domain"]
 
 
-class BaseMatchingWeighter(BaseWeighter):
+class BaseMatchingWeighter(BaseDomainwiseWeighter):
     """Base of weighters that match the rows of a source domain to the target.
 
     A new one writes `__init__`, with `clip` and `flatten` among its parameters,
@@ -20,9 +19,6 @@ class BaseMatchingWeighter(BaseWeighter):
     for each of the source rows, on any scale, and ``_keep(matches, weights)``, which
     makes attributes of these objects, one for each source domain, and of the weights
     of all source rows.
-
-    Several source domains are weighted to the target one by one, each to mean one, so
-    that together they count by their numbers of rows.
     """
 
     @abstractmethod
@@ -52,13 +48,6 @@ class BaseMatchingWeighter(BaseWeighter):
     def _weights(self, X_source, y_source, X_target, y_target):
         """Weigh one source domain."""
         return self._match(X_source, X_target).weights
-
-    def _apart(self, X, domains):
-        """Tell whether a source domain, which is weighed by itself, lies apart."""
-        return any(
-            lie_apart(X, domains.domain == number, domains.is_target)
-            for number in self.source_domains_
-        )
 
 
 def by_source_domain(values):

@@ -7,14 +7,13 @@ from scipy.special import logsumexp
 from sklearn.utils.validation import check_is_fitted
 
 from sktransfer._domains import domain_mask
-from sktransfer._separation import lie_apart
-from sktransfer.base import BaseWeighter
+from sktransfer.instance._domainwise_weighter import BaseDomainwiseWeighter
 from sktransfer.instance._shaped_weights import check_shape
 
 __all__ = ["BaseRatioWeighter"]
 
 
-class BaseRatioWeighter(BaseWeighter):
+class BaseRatioWeighter(BaseDomainwiseWeighter):
     """Base of weighters whose weights are a density ratio, known at any row.
 
     A new one writes `__init__`, with `clip` and `flatten` among its parameters, and
@@ -24,9 +23,6 @@ class BaseRatioWeighter(BaseWeighter):
     (cross-fitted ones), else None. The arrays may be the caller's: they are neither
     changed nor kept. Extremes do no harm: everything stays in logarithms
     until the weights are scaled.
-
-    Several source domains are weighted to the target one by one, each to mean one, so
-    that together they count by their numbers of rows.
     """
 
     @abstractmethod
@@ -45,13 +41,6 @@ class BaseRatioWeighter(BaseWeighter):
             X_source = _rows_where(X, domains.domain == number)
             weights[numbers == number] = self._weights(X_source, None, X_target, None)
         return weights
-
-    def _apart(self, X, domains):
-        """Tell whether a source domain, which is weighed by itself, lies apart."""
-        return any(
-            lie_apart(X, domains.domain == number, domains.is_target)
-            for number in self.source_domains_
-        )
 
     def _weights(self, X_source, y_source, X_target, y_target):
         """Weigh one source domain, and keep its ratio."""
