@@ -2,7 +2,20 @@
 
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["CallPath"]
+__all__ = ["CallPath", "Ways"]
+
+
+class Ways:
+    """The ways that batches take on trial; later on there are no others."""
+
+    def __init__(self):
+        self.known, self.are_all = set(), False
+
+    def allow(self, path):
+        """Whether a batch may take a way."""
+        if not self.are_all:
+            self.known.add(tuple(path.taken))
+        return tuple(path.taken) in self.known
 
 
 class CallPath(TorchFunctionMode):

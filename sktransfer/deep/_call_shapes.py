@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import torch
+from torch import nn
 from torch.utils import _pytree
 
 from sktransfer.deep._missing import Missing, NeedsValues, missing
@@ -21,6 +22,7 @@ __all__ = [
 
 _PLAIN = (str, int, float, bool, type(None), torch.dtype, torch.device)
 _NOWHERE = frozenset()
+_RECURRENT = nn.LSTM.forward, nn.GRU.forward, nn.RNN.forward
 _MOST_KNOWN = 2**14
 
 
@@ -139,7 +141,11 @@ class TriedShapes:
         ]
         if any(isinstance(x, RowShape) and x.has_lengths and x.axis is not None
                for x in outputs):  # fmt: skip
-            return self.found.of(key, part, args, kwargs, n_rows)
+            if type(part).forward not in _RECURRENT:
+                return self.found.of(key, part, args, kwargs, n_rows)
+            # Quicker than moment by moment: the states are as long as what is given.
+            states = *leaves[0].shape[:-1], outputs[0].sizes[-1]
+            outputs[0] = Shape(states, outputs[0].dtype)
         return [_output(x, leaves, n_rows) for x in outputs], form
 
 

@@ -6,6 +6,7 @@ from torch import nn
 from sktransfer.deep._backbones import flat_features
 from sktransfer.deep._call_path import CallPath
 from sktransfer.deep._cut_plan import NotCut, longest_row
+from sktransfer.deep._identity import HasIdentity
 from sktransfer.deep._missing import NeedsValues
 from sktransfer.deep._module_state import ModuleState
 from sktransfer.deep._random_states import RandomStates
@@ -36,7 +37,7 @@ class _Unreached(nn.Module):
         raise NotCut
 
 
-class FrozenHalf(nn.Module):
+class FrozenHalf(HasIdentity, nn.Module):
     """From rows to what is kept of them.
 
     Parameters
@@ -45,12 +46,20 @@ class FrozenHalf(nn.Module):
         Copied; tensors are shared.
     plan : Plan
         What is kept.
+    ways : Ways, default=None
+        What may be done on the way there; None: anything.
     """
 
-    def __init__(self, backbone, plan):
+    def __init__(self, backbone, plan, ways=None):
         super().__init__()
         self.backbone, self.plan = unreplaced_copy(backbone), plan
+        self.ways = ways
         _drop_what_learns(self.backbone, {name for name, _ in plan.calls})
+
+    @property
+    def identity(self):
+        """What tells it apart; ways of another trial were not tried with these."""
+        return [self.plan, self.ways and sorted(map(repr, self.ways.known))]
 
     def forward(self, X):
         """Return one row of numbers for each row."""
@@ -68,19 +77,7 @@ class FrozenHalf(nn.Module):
             joined[rows] = found
         return joined
 
-    def path_of(self, X):
-        """Return what is done with rows until all that is kept is there."""
-        return self._run(X)[1]
-
     def _outputs(self, X):
-        # Once more where something was prepared on the way.
-        for _ in range(2):
-            outputs, path = self._run(X)
-            if self.plan.path_below in (None, path):
-                return outputs
-        raise NotCut
-
-    def _run(self, X):
         plan, n_rows, outputs, handles = self.plan, len(X), {}, []
         if plan.fills_up:
             X = torch.cat([X, longest_row(self.backbone, X)])
@@ -108,7 +105,8 @@ class FrozenHalf(nn.Module):
             with path:
                 self.backbone(X)
         except _AllSeen:
-            return outputs, tuple(path.taken)
+            if self.ways is None or self.ways.allow(path):
+                return outputs
         finally:
             for handle in handles:
                 handle.remove()
@@ -126,16 +124,19 @@ class LiveHalf(nn.Module):
         What is skipped.
     shapes : TriedShapes or FoundShapes
         Tells the shapes of what is skipped.
+    ways : Ways, default=None
+        What may be done until all that is kept was given; None: anything.
     """
 
     takes_rows = True
 
-    def __init__(self, network, plan, shapes):
+    def __init__(self, network, plan, shapes, ways=None):
         super().__init__()
         self.backbone, self.head = network.backbone, network.head
         # Not a submodule: it sets the modes.
         object.__setattr__(self, "network", network)
         self.plan, self.shapes, self.n_misses = plan, shapes, 0
+        self.ways = ways
         # A term of the loss may look at what lies below the head.
         self.keeps, self.kept, self.batch = False, None, None
 
@@ -194,8 +195,8 @@ class LiveHalf(nn.Module):
                 watched=self.plan.watched,
             ) as path:
                 found = backbone(rows)
-            same = self.plan.path in (None, tuple(path.taken))
-            if same and not found.is_meta and not before[0].missing_now():
+            is_known = self.ways is None or self.ways.allow(path)
+            if is_known and not found.is_meta and not before[0].missing_now():
                 return found
         except torch.OutOfMemoryError:
             raise

@@ -61,11 +61,6 @@ class Plan:
         Whether there are shorter rows.
     watched : frozenset of str
         Parts whose calls tell of rows that go another way.
-    path : tuple of tuple or None
-        What is done where calls are skipped, up to the last one that is kept; None:
-        there are several ways.
-    path_below : tuple of tuple or None
-        What is done where they are not.
     has_lengths : bool
         Whether there are shorter rows.
     fills_up : bool
@@ -76,8 +71,6 @@ class Plan:
     kept: tuple
     outputs: tuple
     watched: frozenset
-    path: tuple | None = None
-    path_below: tuple | None = None
     has_lengths: bool = False
     fills_up: bool = False
 
@@ -166,8 +159,7 @@ def make_plan(network, twin, sample):
         refused |= opened or set()
         found, tried = eligible_calls(twin, training, frozen, pair, refused)
         shapes = FoundShapes() if says_lengths else TriedShapes(tried)
-        watched = _watched(twin, frozen, found, says_lengths=says_lengths)
-        calls, kept, path = _what_is_needed(twin, found, tried, pair, shapes, watched)
+        calls, kept = _what_is_needed(twin, found, tried, pair, shapes)
         # Of what must run, as its shapes depend on values, the parts may be skipped.
         running = [call for call in found if call.key not in calls and call.has_parts]
         opened = {call.key for call in running if tried[call.key].has_lengths}
@@ -189,13 +181,13 @@ def make_plan(network, twin, sample):
         size = size if is_packed else size[:axis] + size[axis + 1 :]
         outputs[key].append(Kept(place, axis, size, is_packed))
     parts = tuple(map(tuple, outputs.values()))
+    watched = {name for name, _ in calls} | _with_weights(twin, frozen)
     for fills_up in (False, True) if fills else (False,):
         plan = Plan(
             tuple(calls),
             tuple(outputs),
             parts,
-            watched,
-            path=None if says_lengths else path,
+            frozenset(watched),
             has_lengths=has_lengths,
             fills_up=fills_up,
         )
@@ -221,16 +213,11 @@ def _longest_sizes(twin, frozen, sample, kept):
     return {origin: gave[origin[:2]][origin[2]].sizes for origin in kept}
 
 
-def _watched(twin, frozen, found, *, says_lengths):
-    """Return the parts with weights; those called, where lengths make several ways."""
-    called = {call.key[0] for call in found}
-    if says_lengths:
-        return frozenset(called)
-    return called.union(
-        name
-        for name in frozen
-        if any(True for _ in twin.get_submodule(name).parameters())
-    )
+def _with_weights(twin, names):
+    parts = {name: twin.get_submodule(name) for name in names}
+    return {
+        name for name, part in parts.items() if any(True for _ in part.parameters())
+    }
 
 
 def _compute(backbone, names):
@@ -264,20 +251,18 @@ def _moves(training, calls, pair):
     return before.has_moved() or own_generators(holders) != generators
 
 
-def _what_is_needed(twin, found, tried, pair, shapes, watched):
-    """Return the calls to skip, which of their outputs the rest needs, and the path."""
+def _what_is_needed(twin, found, tried, pair, shapes):
+    """Return the calls to skip, and which of their outputs the rest needs."""
     outputs = {(*call.key, i): x for call in found for i, x in call.outputs.items()}
     outputs = {
         o: x for o, x in outputs.items() if tried[o[:2]].axis_of(o[2]) is not None
     }
     calls, kept = [call.key for call in found], set()
-    is_prepared = False
-    for _ in range(len(calls) + 2 * len(outputs) + 2):
+    for _ in range(len(calls) + 2 * len(outputs) + 1):
         before = ModuleState(twin.modules())
         try:
             given = {origin: outputs[origin] for origin in kept}
-            settings = calls, given, shapes, len(pair)
-            with torch.no_grad(), replaying(twin, *settings, watched=watched) as path:
+            with torch.no_grad(), replaying(twin, calls, given, shapes, len(pair)):
                 output = twin(pair)
             absent = [output, *before.missing_now()]
             origins = [x.origins for x in absent if isinstance(x, Missing)]
@@ -293,8 +278,5 @@ def _what_is_needed(twin, found, tried, pair, shapes, watched):
             kept = {o for o in kept | needed if o[:2] in calls}
             before.restore()
             continue
-        if is_prepared:
-            kept = [origin for origin in outputs if origin in kept]
-            return calls, kept, tuple(path.taken)
-        is_prepared = True  # some things are done once for each shape
+        return calls, [origin for origin in outputs if origin in kept]
     raise NotCut

@@ -11,7 +11,8 @@ import torch
 from torch import nn
 from torch.utils.weak import WeakIdKeyDictionary
 
-from sktransfer.deep._keras_identity import KerasPart, keras_identity, keras_seeds
+from sktransfer.deep._identity import HasIdentity
+from sktransfer.deep._keras_identity import keras_identity, keras_seeds
 from sktransfer.deep._keras_parts import is_keras
 
 __all__ = ["fingerprint", "is_installed", "names_in"]
@@ -55,7 +56,7 @@ def fingerprint(module, *settings):
 
 def _own(part):
     """Return what a part is besides its class, its weights and its parts."""
-    if isinstance(part, KerasPart):
+    if isinstance(part, HasIdentity):
         return part.identity
     if isinstance(part, nn.ParameterDict):
         return None  # names, which come with the parameters

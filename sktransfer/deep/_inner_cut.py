@@ -1,10 +1,10 @@
 """A backbone cut inside: its frozen parts are computed once, and then skipped."""
 
-from dataclasses import replace
 from weakref import WeakKeyDictionary
 
 import torch
 
+from sktransfer.deep._call_path import Ways
 from sktransfer.deep._cut_halves import FrozenHalf, LiveHalf
 from sktransfer.deep._cut_plan import NotCut, make_plan
 from sktransfer.deep._frozen_part import Cut
@@ -115,27 +115,28 @@ def _tried_plan(network, sample):
     with torch.no_grad():
         twin(sample[:1])  # some parts prepare themselves in their first call
     for plan, shapes in make_plan(network, twin, sample):
-        if plan.path is not None:
-            half = FrozenHalf(network.backbone, plan).eval()
-            with torch.no_grad():
-                half.path_of(sample[:1])  # some things are prepared for each shape
-                plan = replace(plan, path_below=half.path_of(sample[:1]))
-        if _agree(_cut_by(network, plan, shapes), twin, sample):
-            return plan, shapes
+        ways = Ways(), Ways()
+        if not _agree(_cut_by(network, plan, shapes, *ways), twin, sample):
+            continue
+        for each in ways:
+            each.are_all = True
+        # Who tells the longest row may have ways for all lengths.
+        return plan, shapes, *((None, None) if hasattr(twin, "longest_row") else ways)
     raise NotCut
 
 
-def _cut_by(network, plan, shapes):
-    frozen = FrozenHalf(network.backbone, plan).eval()
-    return Cut(frozen, LiveHalf(network, plan, shapes))
+def _cut_by(network, plan, shapes, ways, ways_below):
+    frozen = FrozenHalf(network.backbone, plan, ways_below).eval()
+    return Cut(frozen, LiveHalf(network, plan, shapes, ways))
 
 
 def _agree(cut, twin, sample):
     with torch.no_grad():
-        alone = [cut.frozen(row[None]) for row in sample]
-        batches = [(torch.cat(alone), sample)]
+        alone = torch.cat([cut.frozen(row[None]) for row in sample])
+        batches = [(kept, sample) for kept in (alone, cut.frozen(sample))]
         if cut.live.plan.has_lengths:  # a batch may be of short rows alone
-            batches += zip(alone, sample[:, None], strict=True)
+            for kept, rows in list(batches):
+                batches += zip(kept[:, None], rows[:, None], strict=True)
         for kept, rows in batches:
             # What a part remembers is of other rows: the halves must not need it.
             whole = twin(rows.roll(1, 0)).roll(-1, 0)

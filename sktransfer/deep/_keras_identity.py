@@ -6,6 +6,7 @@ from types import BuiltinFunctionType, FunctionType
 
 from torch import nn
 
+from sktransfer.deep._identity import HasIdentity
 from sktransfer.deep._keras_parts import is_keras
 
 __all__ = ["KerasPart", "keras_identity", "keras_seeds"]
@@ -15,7 +16,7 @@ _OTHERS = ("Lambda", "TorchModuleWrapper", "JaxLayer", "FlaxLayer", "TFSMLayer")
 _numbers = itertools.count()
 
 
-class KerasPart(nn.Module):
+class KerasPart(HasIdentity, nn.Module):
     """Some layers of a Keras network.
 
     Parameters
