@@ -100,10 +100,8 @@ def test_nystroem_landmarks_do_not_depend_on_the_order(data):
 
 @pytest.mark.parametrize("kernel", ["primal", "linear", "cosine"])
 def test_sparse_is_never_made_dense(kernel):
-    rng = np.random.RandomState(0)
-    X = sparse.random_array(
-        (60, 500), density=0.02, rng=np.random.default_rng(0), format="csr"
-    )
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((60, 500), density=0.02, rng=rng, format="csr")
     X = X + sparse.csr_array(([1.0] * 60, (range(60), [0] * 60)), (60, 500))
     domain = np.where(np.arange(60) < 30, 1, -1)
     aligner = MMDAligner(3, kernel=kernel)
