@@ -192,8 +192,8 @@ class BaseFineTuned(Stored, CallbackSupportMixin, BaseEstimator):
         whole = not sample.is_floating_point()
         if dtype in (torch.bfloat16, torch.float16):
             raise ValueError(
-                f"The weights of the backbone are {dtype}, too narrow to learn in. Pass "
-                "backbone.float(); on CUDA mixed_precision computes in bfloat16."
+                f"The backbone's weights are {dtype}, which is too narrow to learn in. "
+                "Pass backbone.float(); on CUDA mixed_precision computes in bfloat16."
             )
         self.input_dtype_ = "int64" if whole else str(dtype).removeprefix("torch.")
         return network
