@@ -195,17 +195,16 @@ class BiTuning(Regularizer):
 
     Examples
     --------
-    >>> import torch
+    >>> import numpy as np
+    >>> from torch import nn
     >>> from sktransfer.deep import BiTuning, FineTunedClassifier
-    >>> from sktransfer.deep._class_contrast import class_contrast_losses
-    >>> FineTunedClassifier(regularizer=BiTuning(queue_size=8))
-    FineTunedClassifier(regularizer=BiTuning(queue_size=8))
-    >>> own, others = torch.tensor([1.0]), torch.tensor([[1.0, 1.0, 0.0]])
-    >>> same_class = torch.tensor([[True, False, False]])
-    >>> is_filled = torch.tensor([True, True, False])
-    >>> loss = class_contrast_losses(own, others, same_class, is_filled, 0.1)
-    >>> round(float(loss), 4)  # the logarithm of 3
-    1.0986
+    >>> X = np.random.RandomState(0).normal(size=(60, 4)).astype(np.float32)
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> pretrained = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    >>> regularizer = BiTuning(queue_size=8)
+    >>> model = FineTunedClassifier(pretrained, regularizer=regularizer, random_state=0)
+    >>> model.fit(X, y).predict(X).shape
+    (60,)
     """
 
     def __init__(

@@ -87,14 +87,16 @@ class BSS(Regularizer):
 
     Examples
     --------
-    >>> import torch
+    >>> import numpy as np
+    >>> from torch import nn
     >>> from sktransfer.deep import BSS, FineTunedClassifier
-    >>> from sktransfer.deep._bss import spectral_shrinkage
-    >>> FineTunedClassifier(regularizer=BSS(n_singular_values=2))
-    FineTunedClassifier(regularizer=BSS(n_singular_values=2))
-    >>> features = torch.diag(torch.tensor([3.0, 2.0, 1.0]))
-    >>> round(float(spectral_shrinkage(features, 2)), 4)
-    5.0
+    >>> X = np.random.RandomState(0).normal(size=(60, 4)).astype(np.float32)
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> pretrained = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    >>> regularizer = BSS(strength=0.01)
+    >>> model = FineTunedClassifier(pretrained, regularizer=regularizer, random_state=0)
+    >>> model.fit(X, y).predict(X).shape
+    (60,)
     """
 
     def __init__(self, strength=0.001, *, n_singular_values=1):

@@ -85,13 +85,15 @@ class CoTuning(Regularizer):
     Examples
     --------
     >>> import numpy as np
+    >>> from torch import nn
     >>> from sktransfer.deep import CoTuning, FineTunedClassifier
-    >>> from sktransfer.deep._category_relationship import category_relationship
-    >>> FineTunedClassifier(regularizer=CoTuning(relationship="reverse"))
-    FineTunedClassifier(regularizer=CoTuning(relationship='reverse'))
-    >>> source_proba = np.array([[0.75, 0.25], [0.25, 0.75], [0.0, 1.0]])
-    >>> category_relationship(source_proba, np.array([0, 1, 1])).tolist()
-    [[0.75, 0.25], [0.125, 0.875]]
+    >>> X = np.random.RandomState(0).normal(size=(60, 4)).astype(np.float32)
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> pretrained = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    >>> regularizer = CoTuning(source_head=nn.Linear(8, 3))
+    >>> model = FineTunedClassifier(pretrained, regularizer=regularizer, random_state=0)
+    >>> model.fit(X, y).predict(X).shape
+    (60,)
     """
 
     def __init__(

@@ -142,16 +142,16 @@ class DELTA(Regularizer):
 
     Examples
     --------
-    >>> import torch
+    >>> import numpy as np
+    >>> from torch import nn
     >>> from sktransfer.deep import DELTA, FineTunedClassifier
-    >>> from sktransfer.deep._delta import map_distances
-    >>> FineTunedClassifier(regularizer=DELTA(attention="gradient"))
-    FineTunedClassifier(regularizer=DELTA(attention='gradient'))
-    >>> maps, source_maps = torch.ones(1, 2, 3, 3), torch.zeros(1, 2, 3, 3)
-    >>> map_distances(maps, source_maps).tolist()
-    [1.0]
-    >>> map_distances(maps, source_maps, torch.tensor([1.0, 0.0])).tolist()
-    [1.0]
+    >>> X = np.random.RandomState(0).normal(size=(60, 1, 6, 6)).astype(np.float32)
+    >>> y = (X[:, 0, 0, 0] > 0).astype(int)
+    >>> pretrained = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 8, 3))
+    >>> regularizer = DELTA(strength=0.01)
+    >>> model = FineTunedClassifier(pretrained, regularizer=regularizer, random_state=0)
+    >>> model.fit(X, y).predict(X).shape
+    (60,)
     """
 
     def __init__(

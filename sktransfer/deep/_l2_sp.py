@@ -86,13 +86,16 @@ class L2SP(Regularizer):
 
     Examples
     --------
-    >>> import torch
+    >>> import numpy as np
+    >>> from torch import nn
     >>> from sktransfer.deep import L2SP, FineTunedClassifier
-    >>> from sktransfer.deep._l2_sp import squared_distance
-    >>> FineTunedClassifier(regularizer=L2SP(strength=0.1))
-    FineTunedClassifier(regularizer=L2SP(strength=0.1))
-    >>> float(squared_distance([torch.ones(2, 3)], [torch.zeros(2, 3)]))
-    6.0
+    >>> X = np.random.RandomState(0).normal(size=(60, 4)).astype(np.float32)
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> pretrained = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    >>> regularizer = L2SP(strength=0.1)
+    >>> model = FineTunedClassifier(pretrained, regularizer=regularizer, random_state=0)
+    >>> model.fit(X, y).predict(X).shape
+    (60,)
     """
 
     def __init__(self, strength=0.01, *, head_strength=0.01):

@@ -98,15 +98,16 @@ class LWF(Regularizer):
 
     Examples
     --------
-    >>> import torch
+    >>> import numpy as np
+    >>> from torch import nn
     >>> from sktransfer.deep import LWF, FineTunedClassifier
-    >>> from sktransfer.deep._lwf import distillation_losses
-    >>> FineTunedClassifier(regularizer=LWF(temperature=2.0))
-    FineTunedClassifier(regularizer=LWF(temperature=2.0))
-    >>> scores = torch.tensor([[1.0, 3.0], [0.0, 0.0]])
-    >>> kept = torch.tensor([[1.0, 3.0], [2.0, 0.0]])
-    >>> [round(loss, 3) for loss in distillation_losses(scores, kept, 2.0).tolist()]
-    [0.0, 0.111]
+    >>> X = np.random.RandomState(0).normal(size=(60, 4)).astype(np.float32)
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> pretrained = nn.Sequential(nn.Linear(4, 8), nn.ReLU())
+    >>> regularizer = LWF(source_head=nn.Linear(8, 3))
+    >>> model = FineTunedClassifier(pretrained, regularizer=regularizer, random_state=0)
+    >>> model.fit(X, y).predict(X).shape
+    (60,)
     """
 
     def __init__(self, strength=4.0, *, temperature=3.0, source_head=None):

@@ -113,14 +113,16 @@ class StochNorm(Regularizer):
 
     Examples
     --------
-    >>> import torch
+    >>> import numpy as np
+    >>> from torch import nn
     >>> from sktransfer.deep import FineTunedClassifier, StochNorm
-    >>> from sktransfer.deep._stoch_norm import mix_channels
-    >>> FineTunedClassifier(regularizer=StochNorm(probability=0.3))
-    FineTunedClassifier(regularizer=StochNorm(probability=0.3))
-    >>> uses_moving = torch.tensor([True, False])
-    >>> mix_channels(torch.zeros(1, 2), torch.ones(1, 2), uses_moving).tolist()
-    [[1.0, 0.0]]
+    >>> X = np.random.RandomState(0).normal(size=(60, 4)).astype(np.float32)
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> pretrained = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.ReLU())
+    >>> regularizer = StochNorm(probability=0.3)
+    >>> model = FineTunedClassifier(pretrained, regularizer=regularizer, random_state=0)
+    >>> model.fit(X, y).predict(X).shape
+    (60,)
     """
 
     def __init__(self, probability=0.5):
