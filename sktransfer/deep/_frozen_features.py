@@ -98,7 +98,10 @@ def frozen_features(
 def _cut(network, arrays, device, keeps_rows):
     cut = None if keeps_rows else cut_network(network)
     if cut is None:
-        sample = torch.from_numpy(_unlike(next(X for X in arrays if len(X))))
+        given = [X for X in arrays if len(X)]
+        is_of_images = given[0].ndim > 3  # large, and all alike in their lengths
+        X = given[0] if is_of_images or len(given) == 1 else np.concatenate(given)
+        sample = torch.from_numpy(_unlike(X))
         is_graph = is_keras(network.backbone) and not keeps_rows
         cut = (cut_keras if is_graph else cut_inside)(
             network.to(device), sample.to(device)

@@ -9,6 +9,7 @@ from torch import nn
 
 from sktransfer.deep import FineTunedClassifier
 from sktransfer.deep._backbones import build_network
+from sktransfer.deep._frozen_features import frozen_features
 from sktransfer.deep._inner_cut import cut_inside
 from sktransfer.deep._known_plans import KnownPlans, known_plans
 from tests.deep.counting import CountsRows
@@ -123,6 +124,22 @@ def test_rows_of_more_lengths_are_a_new_trial():
     with torch.no_grad():
         expected = clf.network_(torch.from_numpy(X)).softmax(dim=1)
     assert_allclose(clf.predict_proba(X), expected, atol=1e-5)
+
+
+def test_rows_to_stop_by_are_on_trial_too():
+    X, more = rows(24), rows(12)
+    more[::2, 2:] = 0
+    more[::3, 1:] = 0
+    network = network_of(Sorted(), ["third.*"])
+    live, _ = frozen_features(
+        network,
+        [X, more],
+        device=torch.device("cpu"),
+        mixed_precision=False,
+        batch_size=8,
+        memory=None,
+    )
+    assert live is None  # what is sorted by lengths cannot be kept
 
 
 def test_the_number_of_plans_is_bounded_and_the_oldest_go_first():
