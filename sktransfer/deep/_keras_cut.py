@@ -66,9 +66,9 @@ class _Rest(nn.Module):
 def cut_keras(network, sample):
     """Cut a network of Keras before what learns in its backbone.
 
-    Its graph, also that of a model inside of a model, says what each layer is given; no
-    layer is skipped that has code of its own around it. On trial, rows that are
-    computed alone must give together what they give in the whole network.
+    Its graph, also that of a model inside of a model, says what each layer is given. On
+    trial, rows that are computed alone must give together what they give in the whole
+    network.
 
     Parameters
     ----------
@@ -122,9 +122,13 @@ def _trial(backbone, frozen, after, sample):
             return None
         shapes = [tensor.shape[1:] for tensor in between]
         alone = torch.cat([frozen(row[None]) for row in sample])
-        halves = _Rest(after, shapes)(alone)
-    near = _CLOSE * float(whole.abs().max())
-    return shapes if torch.allclose(halves, whole, rtol=_CLOSE, atol=near) else None
+        rest, near = _Rest(after, shapes), _CLOSE * float(whole.abs().max())
+        # In both orders: a network may sort its rows, and put them back later on.
+        for order in (slice(None), torch.arange(len(sample)).flip(0)):
+            halves = rest(alone[order])
+            if not torch.allclose(halves, whole[order], rtol=_CLOSE, atol=near):
+                return None
+    return shapes
 
 
 def _is_of_its_own(node):
