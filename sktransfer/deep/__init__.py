@@ -12,21 +12,21 @@ for _name in ("torch", "skorch", "safetensors"):
             '`pip install "sktransfer[deep]"`.'
         )
 
-from sktransfer.deep._backbone import Backbone
-from sktransfer.deep._backbone_registry import register_backbone
-from sktransfer.deep._bi_tuning import BiTuning
-from sktransfer.deep._bss import BSS
 from sktransfer.deep._classifier import FineTunedClassifier
-from sktransfer.deep._co_tuning import CoTuning
-from sktransfer.deep._delta import DELTA
-from sktransfer.deep._image_preprocessor import ImagePreprocessor
-from sktransfer.deep._l2_sp import L2SP
-from sktransfer.deep._lwf import LWF
-from sktransfer.deep._mel_spectrogram import MelSpectrogram
 from sktransfer.deep._pretrained_features import PretrainedFeatures
 from sktransfer.deep._regressor import FineTunedRegressor
-from sktransfer.deep._sentence_tokenizer import SentenceTokenizer
-from sktransfer.deep._stoch_norm import StochNorm
+from sktransfer.deep.backbones._backbone import Backbone
+from sktransfer.deep.backbones._backbone_registry import register_backbone
+from sktransfer.deep.preprocessing._image_preprocessor import ImagePreprocessor
+from sktransfer.deep.preprocessing._mel_spectrogram import MelSpectrogram
+from sktransfer.deep.preprocessing._sentence_tokenizer import SentenceTokenizer
+from sktransfer.deep.regularizers._bi_tuning import BiTuning
+from sktransfer.deep.regularizers._bss import BSS
+from sktransfer.deep.regularizers._co_tuning import CoTuning
+from sktransfer.deep.regularizers._delta import DELTA
+from sktransfer.deep.regularizers._l2_sp import L2SP
+from sktransfer.deep.regularizers._lwf import LWF
+from sktransfer.deep.regularizers._stoch_norm import StochNorm
 
 __all__ = [
     "BSS",

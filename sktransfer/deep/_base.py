@@ -18,8 +18,6 @@ from sktransfer._compat import (
 from sktransfer._domains import resolve_domains
 from sktransfer.deep._accelerate import agreed, check_accelerator
 from sktransfer.deep._adapters import adapter_parameters, add_adapters
-from sktransfer.deep._backbone_registry import load_backbone
-from sktransfer.deep._backbones import build_network
 from sktransfer.deep._content_order import content_order
 from sktransfer.deep._device import resolve_device, seeded
 from sktransfer.deep._fine_tuning_checks import (
@@ -27,13 +25,15 @@ from sktransfer.deep._fine_tuning_checks import (
     check_one_epoch,
     check_same_head,
 )
-from sktransfer.deep._frozen_features import frozen_features, scores_of
 from sktransfer.deep._held_rows import split_rows
 from sktransfer.deep._interrupts import keeping_state
+from sktransfer.deep._network import build_network
 from sktransfer.deep._out_of_memory import explain_out_of_memory
 from sktransfer.deep._rows_in import check_rows, n_rows_of, take_rows
 from sktransfer.deep._stored import Stored
 from sktransfer.deep._training import Bridge, Phase, Rows, moments_of, train
+from sktransfer.deep.backbones._backbone_registry import load_backbone
+from sktransfer.deep.frozen._frozen_features import frozen_features, scores_of
 
 __all__ = ["BaseFineTuned"]
 

@@ -5,8 +5,8 @@ from numbers import Integral
 from torch import nn
 
 from sktransfer._validation import check_choice, check_integer, check_number
-from sktransfer.deep._regularizer import Regularizer
 from sktransfer.deep._schedule import SCHEDULES
+from sktransfer.deep.regularizers._regularizer import Regularizer
 
 __all__ = ["check_fine_tuning", "check_one_epoch", "check_same_head"]
 

@@ -7,7 +7,7 @@ from torch import nn
 from sktransfer.deep._device import autocast
 from sktransfer.deep._out_of_memory import explain_out_of_memory
 from sktransfer.deep._parameter_groups import parameter_groups
-from sktransfer.deep._regularizer import Batch
+from sktransfer.deep.regularizers._regularizer import Batch
 
 __all__ = ["Net", "StopTraining", "WithTerm"]
 

@@ -1,6 +1,6 @@
 """Learning rates by the distance of a block from the head."""
 
-from sktransfer.deep._backbones import blocks_of
+from sktransfer.deep._network import blocks_of
 
 __all__ = ["parameter_groups"]
 

@@ -14,8 +14,11 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from sktransfer.deep._architectures import load_architecture, save_architecture
 from sktransfer.deep._device import seeded
+from sktransfer.deep.backbones._architectures import (
+    load_architecture,
+    save_architecture,
+)
 
 __all__ = ["load_estimator", "save_estimator"]
 

@@ -13,19 +13,19 @@ from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
 from sktransfer._validation import check_choice, check_integer
-from sktransfer.deep._backbone_registry import load_backbone
-from sktransfer.deep._backbones import (
+from sktransfer.deep._device import resolve_device
+from sktransfer.deep._network import (
     build_backbone,
     flat_features,
     takes_whole_numbers,
 )
-from sktransfer.deep._device import resolve_device
-from sktransfer.deep._feature_cache import shared_cache
-from sktransfer.deep._fingerprint import fingerprint
-from sktransfer.deep._frozen_features import outputs_of
-from sktransfer.deep._frozen_part import by_row
 from sktransfer.deep._out_of_memory import explain_out_of_memory
 from sktransfer.deep._rows_in import check_rows, n_rows_of, take_rows
+from sktransfer.deep.backbones._backbone_registry import load_backbone
+from sktransfer.deep.frozen._feature_cache import shared_cache
+from sktransfer.deep.frozen._fingerprint import fingerprint
+from sktransfer.deep.frozen._frozen_features import outputs_of
+from sktransfer.deep.frozen._frozen_part import by_row
 
 __all__ = ["PretrainedFeatures"]
 

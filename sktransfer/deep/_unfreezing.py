@@ -2,7 +2,7 @@
 
 from skorch.callbacks import Callback
 
-from sktransfer.deep._backbones import blocks_of
+from sktransfer.deep._network import blocks_of
 
 __all__ = ["Unfreezing", "open_blocks"]
 

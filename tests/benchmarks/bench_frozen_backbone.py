@@ -32,7 +32,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from transfer_tasks import shared_file
 
 from sktransfer.deep import L2SP, FineTunedClassifier
-from sktransfer.deep._feature_cache import shared_cache
+from sktransfer.deep.frozen._feature_cache import shared_cache
 
 SIZE, BATCH = 224, 64
 GRID = {"head": ["linear", (64,), (256,)], "lr": [3e-4, 1e-3, 3e-3, 1e-2]}

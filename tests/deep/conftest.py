@@ -7,6 +7,6 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def no_known_plans():
-    module = sys.modules.get("sktransfer.deep._known_plans")
+    module = sys.modules.get("sktransfer.deep.frozen._known_plans")
     if module is not None:
         module.known_plans.clear()

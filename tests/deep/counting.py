@@ -3,7 +3,7 @@
 from torch.nn.modules.module import register_module_forward_pre_hook
 from torch.nn.utils.rnn import PackedSequence
 
-from sktransfer.deep._missing import Missing
+from sktransfer.deep.frozen._missing import Missing
 
 __all__ = ["CountsRows"]
 

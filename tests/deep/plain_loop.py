@@ -5,9 +5,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._regularizer import Batch
+from sktransfer.deep._network import build_network
 from sktransfer.deep._training import Rows
+from sktransfer.deep.regularizers._regularizer import Batch
 
 __all__ = ["batch_of", "images", "network_of", "rows_of", "small_cnn", "train_plainly"]
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from sktransfer.deep._backbone import Backbone
-from sktransfer.deep._image_preprocessor import ImagePreprocessor
-from sktransfer.deep._mel_spectrogram import MelSpectrogram
+from sktransfer.deep.backbones._backbone import Backbone
+from sktransfer.deep.preprocessing._image_preprocessor import ImagePreprocessor
+from sktransfer.deep.preprocessing._mel_spectrogram import MelSpectrogram
 
 
 def lite0_backbone(name="lite0", *, pretrained=True):

@@ -25,12 +25,12 @@ from torch.utils.data import DataLoader
 
 from sktransfer.deep import _accelerate, _training
 from sktransfer.deep._accelerate import accelerated, agreed, check_accelerator
-from sktransfer.deep._backbones import Network
 from sktransfer.deep._device import seeded
 from sktransfer.deep._losses import CrossEntropy
 from sktransfer.deep._net import Net
+from sktransfer.deep._network import Network
 from sktransfer.deep._phase import Phase, Rows
-from sktransfer.deep._regularizer import Regularizer, Term
+from sktransfer.deep.regularizers._regularizer import Regularizer, Term
 
 CPU = torch.device("cpu")
 BATCH = 4

@@ -13,9 +13,13 @@ from sklearn.preprocessing import StandardScaler
 from torch import nn
 
 from sktransfer.deep import Backbone, register_backbone
-from sktransfer.deep._architectures import load_architecture, save_architecture
-from sktransfer.deep._backbone_registry import _LOADERS, load_backbone
-from sktransfer.deep._mel_spectrogram import MelSpectrogram
+from sktransfer.deep.backbones import _backbone_registry
+from sktransfer.deep.backbones._architectures import (
+    load_architecture,
+    save_architecture,
+)
+from sktransfer.deep.backbones._backbone_registry import _LOADERS, load_backbone
+from sktransfer.deep.preprocessing._mel_spectrogram import MelSpectrogram
 from sktransfer.exceptions import TruncationWarning
 from tests.deep.pretrained import lite0_backbone, minilm_path, voice_backbone
 
@@ -35,7 +39,7 @@ SPEECH = {
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
     """Forget afterwards what a test registers."""
-    monkeypatch.setattr("sktransfer.deep._backbone_registry._LOADERS", dict(_LOADERS))
+    monkeypatch.setattr(_backbone_registry, "_LOADERS", dict(_LOADERS))
 
 
 def speech(path, seed=0):
@@ -180,7 +184,7 @@ def test_loaders_of_ones_own(tmp_path):
 def test_prefix_must_be_registered_again(tmp_path, monkeypatch):
     register_backbone("lite", lite0_backbone)
     save_architecture(load_backbone("lite:lite0", pretrained=False), tmp_path)
-    monkeypatch.setattr("sktransfer.deep._backbone_registry._LOADERS", dict(_LOADERS))
+    monkeypatch.setattr(_backbone_registry, "_LOADERS", dict(_LOADERS))
     with pytest.raises(
         ValueError, match=r"No backbones are registered for 'lite'.*regist"
     ):

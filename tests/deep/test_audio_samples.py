@@ -7,8 +7,8 @@ import transformers
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.base import clone
 
-from sktransfer.deep._audio_features import AudioFeatures
-from sktransfer.deep._audio_samples import AudioSamples
+from sktransfer.deep.preprocessing._audio_features import AudioFeatures
+from sktransfer.deep.preprocessing._audio_samples import AudioSamples
 from sktransfer.exceptions import TruncationWarning
 
 

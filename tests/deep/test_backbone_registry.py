@@ -9,16 +9,17 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from sktransfer.deep import register_backbone
-from sktransfer.deep._backbone import Backbone
-from sktransfer.deep._backbone_registry import _LOADERS, load_backbone
-from sktransfer.deep._backbones import blocks_of, flat_features
+from sktransfer.deep._network import blocks_of, flat_features
+from sktransfer.deep.backbones import _backbone_registry
+from sktransfer.deep.backbones._backbone import Backbone
+from sktransfer.deep.backbones._backbone_registry import _LOADERS, load_backbone
 from tests.deep.pretrained import lite0_backbone, voice_backbone
 
 
 @pytest.fixture(autouse=True)
 def own_registry(monkeypatch):
     """Forget afterwards what a test registers."""
-    monkeypatch.setattr("sktransfer.deep._backbone_registry._LOADERS", dict(_LOADERS))
+    monkeypatch.setattr(_backbone_registry, "_LOADERS", dict(_LOADERS))
 
 
 def load_small(name, *, pretrained=True):

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from sktransfer.deep import FineTunedClassifier
-from sktransfer.deep._backbones import Network, blocks_of, build_network
+from sktransfer.deep._network import Network, blocks_of, build_network
 
 
 class Residual(nn.Module):

@@ -5,9 +5,9 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from sktransfer.deep import BiTuning
-from sktransfer.deep._bi_tuning import follow
-from sktransfer.deep._class_contrast import class_contrast_losses
-from sktransfer.deep._class_queue import ClassQueue
+from sktransfer.deep.regularizers._bi_tuning import follow
+from sktransfer.deep.regularizers._class_contrast import class_contrast_losses
+from sktransfer.deep.regularizers._class_queue import ClassQueue
 from tests.deep.plain_loop import batch_of, images, network_of, rows_of, train_plainly
 
 

@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from sktransfer.deep import BSS
-from sktransfer.deep._bss import spectral_shrinkage
+from sktransfer.deep.regularizers._bss import spectral_shrinkage
 from tests.deep.plain_loop import batch_of, images, network_of, rows_of, train_plainly
 
 

@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from torch import nn
 
 from sktransfer.deep import CoTuning
-from sktransfer.deep._calibration import calibration_temperature
-from sktransfer.deep._category_relationship import (
+from sktransfer.deep.regularizers._calibration import calibration_temperature
+from sktransfer.deep.regularizers._category_relationship import (
     _target_given_source,
     category_relationship,
 )

@@ -12,9 +12,10 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from sktransfer.deep import FineTunedClassifier, _inner_cut
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._module_state import ModuleState
+from sktransfer.deep import FineTunedClassifier
+from sktransfer.deep._network import build_network
+from sktransfer.deep.frozen import _inner_cut
+from sktransfer.deep.frozen._module_state import ModuleState
 
 
 class Own(nn.Module):

@@ -10,12 +10,13 @@ from numpy.testing import assert_allclose
 from torch import nn
 from torch.nn import functional
 
-from sktransfer.deep import FineTunedClassifier, _inner_cut
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._call_shapes import FoundShapes
-from sktransfer.deep._inner_cut import cut_inside
-from sktransfer.deep._missing import NeedsValues
-from sktransfer.deep._replay import replaying
+from sktransfer.deep import FineTunedClassifier
+from sktransfer.deep._network import build_network
+from sktransfer.deep.frozen import _inner_cut
+from sktransfer.deep.frozen._call_shapes import FoundShapes
+from sktransfer.deep.frozen._inner_cut import cut_inside
+from sktransfer.deep.frozen._missing import NeedsValues
+from sktransfer.deep.frozen._replay import replaying
 from tests.deep.counting import CountsRows
 
 

@@ -8,8 +8,8 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from sktransfer.deep import FineTunedClassifier
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._inner_cut import cut_inside
+from sktransfer.deep._network import build_network
+from sktransfer.deep.frozen._inner_cut import cut_inside
 from tests.deep.counting import CountsRows
 
 

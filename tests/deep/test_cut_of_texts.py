@@ -7,9 +7,9 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from sktransfer.deep import FineTunedClassifier
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._frozen_features import _unlike
-from sktransfer.deep._inner_cut import cut_inside
+from sktransfer.deep._network import build_network
+from sktransfer.deep.frozen._frozen_features import _unlike
+from sktransfer.deep.frozen._inner_cut import cut_inside
 from tests.deep.counting import CountsRows
 
 

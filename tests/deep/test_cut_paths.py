@@ -6,9 +6,10 @@ import torch
 from numpy.testing import assert_allclose
 from torch import nn
 
-from sktransfer.deep import FineTunedClassifier, _inner_cut
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._call_path import CallPath
+from sktransfer.deep import FineTunedClassifier
+from sktransfer.deep._network import build_network
+from sktransfer.deep.frozen import _inner_cut
+from sktransfer.deep.frozen._call_path import CallPath
 from tests.deep.counting import CountsRows
 
 

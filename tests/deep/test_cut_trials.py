@@ -11,14 +11,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
 
 from sktransfer.deep import FineTunedClassifier
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._call_shapes import FoundShapes
-from sktransfer.deep._cut_halves import LiveHalf
-from sktransfer.deep._frozen_calls import frozen_calls
-from sktransfer.deep._frozen_features import _unlike
-from sktransfer.deep._inner_cut import cut_inside
-from sktransfer.deep._missing import Missing, missing
-from sktransfer.deep._random_states import RandomStates
+from sktransfer.deep._network import build_network
+from sktransfer.deep.frozen._call_shapes import FoundShapes
+from sktransfer.deep.frozen._cut_halves import LiveHalf
+from sktransfer.deep.frozen._frozen_calls import frozen_calls
+from sktransfer.deep.frozen._frozen_features import _unlike
+from sktransfer.deep.frozen._inner_cut import cut_inside
+from sktransfer.deep.frozen._missing import Missing, missing
+from sktransfer.deep.frozen._random_states import RandomStates
 from tests.deep.test_inner_cut import cut_of, sentences, text
 
 PARAMS = {"optimizer": "sgd", "lr": 0.1, "random_state": 0, "device": "cpu"}
@@ -227,7 +227,7 @@ def test_nothing_is_skipped_any_more_where_values_are_missing_again_and_again(
 
 
 def test_what_is_known_of_shapes_does_not_grow_without_bound(monkeypatch):
-    monkeypatch.setattr("sktransfer.deep._call_shapes._MOST_KNOWN", 3)
+    monkeypatch.setattr("sktransfer.deep.frozen._call_shapes._MOST_KNOWN", 3)
     shapes, part = FoundShapes(), nn.Linear(4, 2)
     for n in range(1, 9):
         (found,), _ = shapes.of("part", part, (torch.ones(n, 4),), {}, n)

@@ -10,17 +10,17 @@ from torch import nn
 from torch.nn import functional
 
 from sktransfer.deep import DELTA
-from sktransfer.deep._channel_attention import (
+from sktransfer.deep.regularizers._channel_attention import (
     channel_attention,
     channel_axis_of,
 )
-from sktransfer.deep._channel_attention import (
+from sktransfer.deep.regularizers._channel_attention import (
     loss_increases as increases_of,
 )
-from sktransfer.deep._delta import map_distances
-from sktransfer.deep._feature_maps import FeatureMaps, learning_layers
-from sktransfer.deep._frozen_copy import frozen_copy
-from sktransfer.deep._linear_probe import linear_probe, row_losses
+from sktransfer.deep.regularizers._delta import map_distances
+from sktransfer.deep.regularizers._feature_maps import FeatureMaps, learning_layers
+from sktransfer.deep.regularizers._frozen_copy import frozen_copy
+from sktransfer.deep.regularizers._linear_probe import linear_probe, row_losses
 from tests.deep.plain_loop import batch_of, images, network_of, rows_of, train_plainly
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from sktransfer.deep._feature_cache import FeatureCache
+from sktransfer.deep.frozen._feature_cache import FeatureCache
 
 
 class Counted:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from sktransfer.deep._fingerprint import fingerprint
+from sktransfer.deep.frozen._fingerprint import fingerprint
 
 
 def test_the_fingerprint_tells_weights_structure_and_settings():

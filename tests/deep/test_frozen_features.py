@@ -7,9 +7,9 @@ from numpy.testing import assert_allclose
 from sklearn.model_selection import GridSearchCV
 from torch import nn
 
-import sktransfer.deep._frozen_features as module
+import sktransfer.deep.frozen._frozen_features as module
 from sktransfer.deep import FineTunedClassifier
-from sktransfer.deep._feature_cache import FeatureCache
+from sktransfer.deep.frozen._feature_cache import FeatureCache
 from tests.deep.counting import CountsRows
 
 

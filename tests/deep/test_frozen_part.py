@@ -3,8 +3,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._frozen_part import cut_network
+from sktransfer.deep._network import build_network
+from sktransfer.deep.frozen._frozen_part import cut_network
 
 
 class Residual(nn.Module):

@@ -17,10 +17,10 @@ from huggingface_hub import utils as hub
 from numpy.testing import assert_allclose
 from safetensors.torch import load_file, save_file
 
-from sktransfer.deep._backbone_registry import load_backbone
-from sktransfer.deep._hub_name import parse_hub_name
-from sktransfer.deep._hub_preprocessing import image_settings
-from sktransfer.deep._pooled_states import pooled_states
+from sktransfer.deep.backbones._backbone_registry import load_backbone
+from sktransfer.deep.backbones._hub_name import parse_hub_name
+from sktransfer.deep.backbones._hub_preprocessing import image_settings
+from sktransfer.deep.backbones._pooled_states import pooled_states
 from tests.deep.pretrained import minilm_path
 
 SMALL = {

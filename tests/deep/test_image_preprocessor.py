@@ -22,7 +22,7 @@ from torchvision import models, transforms
 from torchvision.transforms import InterpolationMode
 
 from sktransfer.deep import ImagePreprocessor
-from sktransfer.deep._resize_image import resize_image
+from sktransfer.deep.preprocessing._resize_image import resize_image
 
 MEAN = np.array([0.485, 0.456, 0.406])[:, None, None]
 STD = np.array([0.229, 0.224, 0.225])[:, None, None]

@@ -10,12 +10,12 @@ from torch import nn
 from transformers.models.bert.modeling_bert import BertLayer
 
 from sktransfer.deep import FineTunedClassifier
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._image_encoder import ImageEncoder
-from sktransfer.deep._inner_cut import cut_inside
-from sktransfer.deep._speech_encoder import SpeechEncoder
-from sktransfer.deep._text_encoder import TextEncoder
-from sktransfer.deep._timm_backbone import _TimmNetwork
+from sktransfer.deep._network import build_network
+from sktransfer.deep.backbones._image_encoder import ImageEncoder
+from sktransfer.deep.backbones._speech_encoder import SpeechEncoder
+from sktransfer.deep.backbones._text_encoder import TextEncoder
+from sktransfer.deep.backbones._timm_backbone import _TimmNetwork
+from sktransfer.deep.frozen._inner_cut import cut_inside
 from tests.deep.counting import CountsRows
 
 LAYERS = {

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import torch
 from sktransfer.deep import FineTunedClassifier
-from sktransfer.deep._keras_parts import is_keras, keras_blocks, keras_state
+from sktransfer.deep.backbones._keras_parts import is_keras, keras_blocks, keras_state
 
 keras.utils.set_random_seed(0)
 given = keras.applications.VGG16(

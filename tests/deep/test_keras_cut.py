@@ -26,7 +26,7 @@ import torch
 from keras import layers
 from sklearn.model_selection import GridSearchCV
 from sktransfer.deep import L2SP, FineTunedClassifier
-from sktransfer.deep._keras_identity import keras_identity
+from sktransfer.deep.frozen._keras_identity import keras_identity
 
 rows = {"stem": 0}
 call = layers.Conv2D.call

@@ -8,10 +8,10 @@ from sklearn.model_selection import GridSearchCV
 from torch import nn
 
 from sktransfer.deep import FineTunedClassifier
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._frozen_features import frozen_features
-from sktransfer.deep._inner_cut import cut_inside
-from sktransfer.deep._known_plans import KnownPlans, known_plans
+from sktransfer.deep._network import build_network
+from sktransfer.deep.frozen._frozen_features import frozen_features
+from sktransfer.deep.frozen._inner_cut import cut_inside
+from sktransfer.deep.frozen._known_plans import KnownPlans, known_plans
 from tests.deep.counting import CountsRows
 
 

@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_allclose
 
 from sktransfer.deep import L2SP
-from sktransfer.deep._l2_sp import squared_distance
+from sktransfer.deep.regularizers._l2_sp import squared_distance
 from tests.deep.plain_loop import batch_of, images, network_of, rows_of, train_plainly
 
 

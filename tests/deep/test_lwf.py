@@ -7,7 +7,7 @@ from scipy.stats import entropy
 from torch import nn
 
 from sktransfer.deep import LWF
-from sktransfer.deep._lwf import distillation_losses
+from sktransfer.deep.regularizers._lwf import distillation_losses
 from tests.deep.plain_loop import batch_of, images, network_of, rows_of, train_plainly
 
 

@@ -20,10 +20,10 @@ from sklearn.utils import estimator_checks as checks
 from sklearn.utils import get_tags
 
 from sktransfer.deep import MelSpectrogram
-from sktransfer.deep import _mel_frames as module
-from sktransfer.deep._mel_bank import hertz_to_mel, mel_bank, mel_to_hertz
-from sktransfer.deep._mel_frames import mel_frames
-from sktransfer.deep._resample_clip import count_resampled, resample_clip
+from sktransfer.deep.preprocessing import _mel_frames as module
+from sktransfer.deep.preprocessing._mel_bank import hertz_to_mel, mel_bank, mel_to_hertz
+from sktransfer.deep.preprocessing._mel_frames import mel_frames
+from sktransfer.deep.preprocessing._resample_clip import count_resampled, resample_clip
 from sktransfer.exceptions import TruncationWarning
 from tests.shared_data import shared_file
 

@@ -22,7 +22,7 @@ from sktransfer.deep import (
     register_backbone,
 )
 from sktransfer.deep import _base as base
-from sktransfer.deep._backbone_registry import _LOADERS
+from sktransfer.deep.backbones._backbone_registry import _LOADERS
 from tests.deep.pretrained import minilm_path
 
 
@@ -40,7 +40,7 @@ def load_small(name, *, pretrained=True):
 @pytest.fixture(autouse=True)
 def _tinted(monkeypatch):
     """Register the loader, and forget it afterwards."""
-    loaders = "sktransfer.deep._backbone_registry._LOADERS"
+    loaders = "sktransfer.deep.backbones._backbone_registry._LOADERS"
     monkeypatch.setattr(loaders, dict(_LOADERS))
     register_backbone("tinted", load_small)
 

@@ -273,7 +273,7 @@ def test_features():
 def test_adapters():
     transformers = pytest.importorskip("transformers")
     pytest.importorskip("peft")
-    from sktransfer.deep._text_encoder import TextEncoder
+    from sktransfer.deep.backbones._text_encoder import TextEncoder
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)

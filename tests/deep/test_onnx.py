@@ -16,8 +16,8 @@ from transformers import BertConfig, BertModel
 import sktransfer
 from sktransfer.deep import FineTunedClassifier, _onnx
 from sktransfer.deep._adapters import adapter_parameters, add_adapters
-from sktransfer.deep._backbones import Network
 from sktransfer.deep._device import seeded
+from sktransfer.deep._network import Network
 from sktransfer.deep._onnx import Predictions, export_onnx
 from tests.deep.test_inner_cut import KINDS
 

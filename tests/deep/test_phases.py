@@ -9,8 +9,8 @@ from skorch import NeuralNetClassifier
 from torch import nn
 
 from sktransfer.deep import FineTunedClassifier, FineTunedRegressor
-from sktransfer.deep._backbones import build_network
 from sktransfer.deep._content_order import row_numbers
+from sktransfer.deep._network import build_network
 
 
 def draw(n=60, seed=0):

@@ -9,7 +9,7 @@ from torch import nn
 
 import sktransfer.deep._pretrained_features as module
 from sktransfer.deep import PretrainedFeatures
-from sktransfer.deep._feature_cache import FeatureCache
+from sktransfer.deep.frozen._feature_cache import FeatureCache
 from tests.deep.counting import CountsRows
 
 

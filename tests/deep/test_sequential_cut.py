@@ -7,8 +7,8 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from sktransfer.deep import FineTunedClassifier
-from sktransfer.deep._backbones import build_network
-from sktransfer.deep._frozen_part import cut_network
+from sktransfer.deep._network import build_network
+from sktransfer.deep.frozen._frozen_part import cut_network
 from tests.deep.counting import CountsRows
 
 

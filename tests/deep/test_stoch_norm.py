@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from torch import nn
 
 from sktransfer.deep import StochNorm
-from sktransfer.deep._stoch_norm import mix_channels
+from sktransfer.deep.regularizers._stoch_norm import mix_channels
 from tests.deep.plain_loop import batch_of, images, network_of, rows_of, train_plainly
 
 

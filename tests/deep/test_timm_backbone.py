@@ -11,9 +11,9 @@ import torch
 from numpy.testing import assert_allclose
 from safetensors.torch import save_file
 
-from sktransfer.deep._backbone_registry import load_backbone
-from sktransfer.deep._fingerprint import fingerprint
-from sktransfer.deep._timm_backbone import _image_settings
+from sktransfer.deep.backbones._backbone_registry import load_backbone
+from sktransfer.deep.backbones._timm_backbone import _image_settings
+from sktransfer.deep.frozen._fingerprint import fingerprint
 
 
 @pytest.fixture(autouse=True)

@@ -15,10 +15,10 @@ from safetensors.torch import save_file
 from torch import nn
 from torchvision import models
 
-from sktransfer.deep._backbone_registry import load_backbone
-from sktransfer.deep._backbones import Network, blocks_of, flat_features
-from sktransfer.deep._fingerprint import fingerprint
-from sktransfer.deep._torchvision_trunk import trunk_of
+from sktransfer.deep._network import Network, blocks_of, flat_features
+from sktransfer.deep.backbones._backbone_registry import load_backbone
+from sktransfer.deep.backbones._torchvision_trunk import trunk_of
+from sktransfer.deep.frozen._fingerprint import fingerprint
 
 
 @pytest.fixture(autouse=True)

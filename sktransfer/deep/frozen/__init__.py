@@ -1,0 +1,1 @@
+"""What does not learn is computed once: the cut, and what is kept."""

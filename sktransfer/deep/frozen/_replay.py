@@ -1,0 +1,193 @@
+"""A backbone that runs without its frozen parts: what they gave is given again."""
+
+import copy
+import threading
+from contextlib import contextmanager
+
+import torch
+from torch.utils import _pytree
+
+from sktransfer.deep.frozen._call_path import CallPath
+from sktransfer.deep.frozen._missing import Missing, NeedsValues, missing
+from sktransfer.deep.frozen._packed_rows import packed_rows
+from sktransfer.deep.frozen._row_shapes import Shape
+
+__all__ = ["replaying", "unreplaced_copy"]
+
+_running, _lock = threading.local(), threading.Lock()
+
+
+@contextmanager
+def replaying(backbone, calls, kept, shapes, n_rows, *, watched=()):
+    """Skip frozen parts of a backbone in this thread, inside of the block.
+
+    Parts that are called return what is kept of the call, or tensors without values.
+    `NeedsValues` is raised where the values matter.
+
+    Parameters
+    ----------
+    backbone : nn.Module
+        Its frozen parts are skipped, until the block ends.
+    calls : sequence of tuple of str and int
+        The calls to skip: part, and how often it was called before.
+    kept : dict of tuple to torch.Tensor
+        What some of the calls gave, by the call and the place among its outputs.
+        Tensors may be longer than they were in the call: they are cut to the shape that
+        the call would give.
+    shapes : TriedShapes or FoundShapes
+        Tells the shapes of what the calls would give.
+    n_rows : int
+        Rows that the backbone is given.
+    watched : collection of str, default=()
+        Other parts whose calls are noted.
+
+    Yields
+    ------
+    CallPath
+        What was done until all that is kept was given.
+    """
+    replay = _Replay(calls, kept, shapes, n_rows)
+    before = getattr(_running, "replay", None)
+    entered = []
+    try:
+        for name in {name for name, _ in calls}.union(watched):
+            part = backbone.get_submodule(name)
+            with _lock:
+                _StandIn.enter(part, name)
+                entered.append(part)
+        _running.replay = replay
+        with replay.path:
+            yield replay.path
+    finally:
+        _running.replay = before
+        with _lock:
+            for part in entered:
+                _StandIn.leave(part)
+
+
+def unreplaced_copy(module, *, own_buffers=False):
+    """Copy a module and share its tensors, also while other threads skip its parts.
+
+    What its last forward pass left in attributes is shared without its gradients.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Left as it is.
+    own_buffers : bool, default=False
+        Whether the buffers are copied, too.
+
+    Returns
+    -------
+    nn.Module
+    """
+    shared = [*module.parameters(), *(() if own_buffers else module.buffers())]
+    left = _pytree.tree_leaves([list(vars(part).values()) for part in module.modules()])
+    left = [x for x in left if isinstance(x, torch.Tensor) and not x.is_leaf]
+    memo = {id(x): x.detach() for x in left} | {id(x): x for x in shared}
+    with _lock:
+        copied = copy.deepcopy(module, memo)
+    for part in copied.modules():
+        if isinstance(vars(part).get("forward"), _StandIn):
+            del part.forward
+    return copied
+
+
+class _StandIn:
+    """In the place of the forward pass of a part; other threads do not notice."""
+
+    def __init__(self, part, name):
+        self.part, self.name, self.n_users = part, name, 0
+
+    @staticmethod
+    def enter(part, name):
+        """Take the place."""
+        if "forward" not in vars(part):
+            part.forward = _StandIn(part, name)
+        part.forward.n_users += 1
+
+    @staticmethod
+    def leave(part):
+        """Give the place back, once nobody uses it."""
+        part.forward.n_users -= 1
+        if part.forward.n_users == 0:
+            del part.forward
+
+    def __call__(self, *args, **kwargs):
+        """Answer for the part, or let it run."""
+        replay = getattr(_running, "replay", None)
+        if replay is None:
+            return type(self.part).forward(self.part, *args, **kwargs)
+        key = replay.path.enter(self.name)
+        try:
+            if key in replay.path.calls:
+                return replay.answer(self.part, key, args, kwargs)
+            return type(self.part).forward(self.part, *args, **kwargs)
+        finally:
+            replay.path.leave(key)
+
+    def skips_next(self):
+        """Whether the next call in this thread is skipped."""
+        replay = getattr(_running, "replay", None)
+        return (
+            replay is not None and replay.path.next_of(self.name) in replay.path.calls
+        )
+
+
+class _Replay:
+    def __init__(self, calls, kept, shapes, n_rows):
+        self.kept, self.shapes, self.n_rows = kept, shapes, n_rows
+        self.path = CallPath(frozenset(calls), {origin[:2] for origin in kept})
+
+    def answer(self, part, key, args, kwargs):
+        """Return what is kept of a call, or tensors without values."""
+        leaves = _pytree.tree_leaves((args, kwargs))
+        tensors = [leaf for leaf in leaves if isinstance(leaf, torch.Tensor)]
+        # What is missing was made of frozen parts.
+        present = [tensor for tensor in tensors if not isinstance(tensor, Missing)]
+        if any(tensor.requires_grad for tensor in present) or _is_run_again():
+            raise NeedsValues([(*key, None)])
+        _running.replay = None  # a trial of the part is none of its calls
+        try:
+            found, form = self.shapes.of(key, part, args, kwargs, self.n_rows)
+        finally:
+            _running.replay = self
+        device = tensors[0].device if tensors else torch.device("cpu")
+        outputs = []
+        for place, leaf in enumerate(found):
+            origin = (*key, place)
+            if not isinstance(leaf, Shape):
+                outputs.append(leaf)
+            elif origin in self.kept and leaf.sizes is None:
+                batch_sizes, order, _ = found[place + 1 : place + 4]
+                rows = packed_rows(self.kept[origin], batch_sizes, order)
+                outputs.append(rows.to(leaf.dtype))
+            elif origin in self.kept:
+                outputs.append(_cut_to(leaf, self.kept[origin]))
+            else:
+                origins = frozenset([origin])
+                outputs.append(missing(leaf.sizes, leaf.dtype, device, origins))
+        return _pytree.tree_unflatten(outputs, form)
+
+
+def _is_run_again():
+    """Whether the backward pass runs this again, when nothing is skipped any more.
+
+    That is how checkpoints save memory: by hooks on what is saved for that pass.
+    """
+    top = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    return top is not None and top(False) is not None
+
+
+def _cut_to(shape, tensor):
+    """Copy what of a tensor has a shape: it may be changed in place."""
+    sizes = shape.sizes
+    if (
+        sizes is None
+        or tensor.ndim != len(sizes)
+        or any(have < want for have, want in zip(tensor.shape, sizes, strict=True))
+    ):
+        raise NeedsValues(["a longer row"])
+    cut = tensor[tuple(slice(0, size) for size in sizes)]
+    made = torch.empty(sizes, dtype=shape.dtype, device=tensor.device)
+    return made.copy_(cut)

@@ -1,0 +1,1 @@
+"""Images, sounds and texts made what networks take."""

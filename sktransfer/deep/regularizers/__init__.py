@@ -1,0 +1,1 @@
+"""Terms of the loss that hold a network near its source."""
