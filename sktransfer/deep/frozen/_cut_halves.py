@@ -193,6 +193,7 @@ class LiveHalf(nn.Module):
                 self.shapes,
                 len(rows),
                 watched=self.plan.watched,
+                watches_torch=self.ways is not None,
             ) as path:
                 found = backbone(rows)
             is_known = self.ways is None or self.ways.allow(path)

@@ -2,7 +2,7 @@
 
 import copy
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch.utils import _pytree
@@ -18,7 +18,7 @@ _running, _lock = threading.local(), threading.Lock()
 
 
 @contextmanager
-def replaying(backbone, calls, kept, shapes, n_rows, *, watched=()):
+def replaying(backbone, calls, kept, shapes, n_rows, *, watched=(), watches_torch=True):
     """Skip frozen parts of a backbone in this thread, inside of the block.
 
     Parts that are called return what is kept of the call, or tensors without values.
@@ -40,6 +40,8 @@ def replaying(backbone, calls, kept, shapes, n_rows, *, watched=()):
         Rows that the backbone is given.
     watched : collection of str, default=()
         Other parts whose calls are noted.
+    watches_torch : bool, default=True
+        Whether calls of torch are noted, too.
 
     Yields
     ------
@@ -56,7 +58,7 @@ def replaying(backbone, calls, kept, shapes, n_rows, *, watched=()):
                 _StandIn.enter(part, name)
                 entered.append(part)
         _running.replay = replay
-        with replay.path:
+        with replay.path if watches_torch else nullcontext():
             yield replay.path
     finally:
         _running.replay = before
