@@ -4,6 +4,7 @@ import importlib
 import subprocess
 import sys
 from functools import partial
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -77,16 +78,31 @@ from torch import nn
 FACTOR = {factor}
 def helper(X):
     return X * {helper}
+class Doubled(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, X):
+        return X * {doubled}
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient
 class Net(nn.Module):
     table = {table}
     def __init__(self):
         super().__init__()
         self.linear = nn.Linear(2, 2)
+    @staticmethod
+    def shifted(X):
+        return X + {shift}
+    @classmethod
+    def widened(cls, X):
+        return X * {width}
     def forward(self, X):
         flip = lambda rows: torch.flip(rows, ({axis},)) * {inner}
+        X = self.widened(self.shifted(Doubled.apply(X)))
         return FACTOR * helper(flip(self.linear(X)))
 """
 DEFAULTS = {"factor": 1, "helper": 1, "table": "(1, 2)", "axis": 1, "inner": 1}
+DEFAULTS |= {"shift": 1, "width": 1, "doubled": 1}
 
 
 def from_notebook(**changed):
@@ -103,6 +119,38 @@ def test_a_class_that_is_defined_anew(name):
     assert fingerprint(from_notebook()) == same
     value = "(1, 3)" if name == "table" else 2
     assert fingerprint(from_notebook(**{name: value})) != same
+
+
+IN_FILES = {
+    "at the top": "import {name}\ndef forward(X): return {name}.scale(X)",
+    "inside": "def forward(X):\n  from {name} import scale\n  return scale(X)",
+    "through another": "import {name}\ndef forward(X): return {name}.again.scale(X)",
+    "relative": "def forward(X):\n  from .{name} import scale\n  return scale(X)",
+}
+
+
+@pytest.mark.parametrize("how", IN_FILES)
+def test_functions_in_another_file(how, monkeypatch):
+    name, found = "file_of_a_user", []
+    package = "package_of_a_user" if how == "relative" else ""
+    for factor in (1, 2, 1):
+        module = ModuleType(f"{package}.{name}" if package else name)
+        module.__file__, module.again = "/home/user/project/file_of_a_user.py", module
+        exec(f"def scale(X): return X * {factor}", vars(module))
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+        names = {"__name__": "__main__", "__package__": package}
+        exec(IN_FILES[how].format(name=name), names)
+        found.append(fingerprint(Scaled(1.0, names["forward"]).eval()))
+    assert found[0] == found[2] != found[1]
+
+
+def test_names_of_arguments():
+    found = []
+    for names in ("a=1, b=1", "b=1, a=1"):
+        known = {"__name__": "__main__"}
+        exec(f"def helper(X, {names}): return X * {names[0]}", known)
+        found.append(fingerprint(Scaled(1.0, known["helper"]).eval()))
+    assert found[0] != found[1]
 
 
 class Holder:
@@ -150,7 +198,11 @@ def test_weights_that_change_behind_the_back_of_torch():
     with torch.no_grad():
         module.linear.weight.add_(0.5)
     found.add(fingerprint(module))
-    assert len(found) == 4
+    module.linear.weight.data[:] = module.linear.weight.data.flip(0)
+    found.add(fingerprint(module))
+    module.linear.weight.data[:] = module.linear.weight.data.flip(1)
+    found.add(fingerprint(module))
+    assert len(found) == 6
 
 
 @pytest.mark.slow

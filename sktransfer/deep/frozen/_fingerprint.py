@@ -4,7 +4,7 @@ import hashlib
 import itertools
 import sys
 from functools import partial
-from types import CodeType, FunctionType, MappingProxyType, MethodType
+from types import CodeType, FunctionType, MappingProxyType, MethodType, ModuleType
 
 import numpy as np
 import torch
@@ -115,7 +115,9 @@ class _Digest:
         elif isinstance(value, type):
             self._class(value)
         elif isinstance(value, CodeType):
+            n_named = value.co_argcount + value.co_kwonlyargcount
             self._write("code", value.co_code, value.co_names)
+            self._write(value.co_varnames[:n_named])  # callers may name them
             self.add(value.co_consts)
         elif isinstance(value, FunctionType):
             self._function(value)
@@ -125,6 +127,8 @@ class _Digest:
             self.add("partial", value.func, value.args, value.keywords)
         elif isinstance(value, property):
             self.add("property", value.fget)
+        elif isinstance(value, staticmethod | classmethod):
+            self.add(type(value).__name__, value.__func__)
         else:
             self._object(value)
 
@@ -151,13 +155,13 @@ class _Digest:
         for cell in function.__closure__ or ():
             self.add(_content(cell))
         if not is_installed(function.__module__):
-            names = sorted(names_in(function.__code__) & function.__globals__.keys())
-            self.add(names, [function.__globals__[name] for name in names])
+            named = _named_by(function)
+            self.add(sorted(named), [named[name] for name in sorted(named)])
 
     def _object(self, value):
         kind = type(value)
         self._write("object", kind.__module__, kind.__qualname__)
-        if isinstance(value, type(sys)):
+        if isinstance(value, ModuleType):
             self._write(value.__name__)
         elif kind.__module__ in ("_thread", "weakref", "logging"):
             pass  # no part of what is computed
@@ -182,13 +186,12 @@ _OF_CLASSES += ("__firstlineno__", "__static_attributes__", "_abc_impl")
 def _tensor(value):
     """Return the digest of a tensor's bytes, computed anew if it may have changed.
 
-    Its version counts the changes that torch sees; the sum sees most of the others.
+    Its version counts the changes that torch sees; sums see most of the others.
     """
     flat = value.detach()
     state = None
-    if flat.is_floating_point():
-        total = float(flat.sum(dtype=torch.float64))
-        state = flat.device, flat.data_ptr(), value._version, total
+    if flat.is_floating_point() and flat.ndim > 1 and flat.numel() > 0:
+        state = flat.device, flat.data_ptr(), value._version, _sums(flat)
         known, found = _known.get(value, (None, None))
         if known == state:
             return found
@@ -197,6 +200,13 @@ def _tensor(value):
     if state is not None:
         _known[value] = state, found
     return found
+
+
+def _sums(tensor):
+    """Return sums over rows and over columns: weights in another order have others."""
+    table = tensor.reshape(len(tensor), -1)
+    sums = [table.sum(dim=axis, dtype=torch.float64) for axis in (0, 1)]
+    return torch.cat(sums).cpu().numpy().tobytes()
 
 
 def _in_slots(value):
@@ -213,6 +223,36 @@ def names_in(code):
     """Return the names that code and the functions inside of it refer to."""
     inner = [c for c in code.co_consts if isinstance(c, CodeType)]
     return set(code.co_names).union(*map(names_in, inner))
+
+
+def _named_by(function):
+    """Return what a function may refer to by its names, also in the user's files."""
+    names, known = names_in(function.__code__), function.__globals__
+    found = {name: known[name] for name in names & known.keys()}
+    package = known.get("__package__")
+    for name in names - known.keys():  # it may be imported by the function itself
+        for module in (name, f"{package}.{name}"):
+            if _is_own(sys.modules.get(module)):
+                found[module] = sys.modules[module]
+    modules = [(k, value) for k, value in found.items() if _is_own(value)]
+    for prefix, module in modules:  # grows
+        for name in names & vars(module).keys():
+            key = f"{prefix}.{name}"
+            value = vars(module)[name]
+            if _is_own(value) and any(value is known for _, known in modules):
+                continue
+            found[key] = value
+            if _is_own(value):
+                modules.append((key, value))
+    return found
+
+
+def _is_own(value):
+    """Whether it is a file, or a folder, of the user's own code."""
+    if not isinstance(value, ModuleType):
+        return False
+    is_folder = getattr(value, "__file__", None) is None and hasattr(value, "__path__")
+    return is_folder or not is_installed(value.__name__)
 
 
 def _content(cell):
