@@ -5,6 +5,15 @@ from torch.overrides import TorchFunctionMode
 __all__ = ["CallPath", "Ways"]
 
 
+_OPERATORS = ("add", "sub", "mul", "div", "truediv", "floordiv", "mod", "pow")
+# Functions of which whole numbers are no sizes.
+_OF_NUMBERS = {
+    *(f"{side}{name}" for name in _OPERATORS for side in ("", "r", "i")),
+    *("floor_divide", "remainder", "clamp", "clamp_min", "clamp_max", "masked_fill"),
+    *("getitem", "select", "roll", "fill"),
+}
+
+
 class Ways:
     """The ways that batches take on trial; later on there are no others."""
 
@@ -57,7 +66,16 @@ class CallPath(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         """Note a function, and what it is told besides tensors and sizes."""
+        kwargs = kwargs or {}
         if self.waiting and not self._inside:
-            told = [x for x in args if isinstance(x, float | str)]
-            self.taken.append((func.__name__, *told))
-        return func(*args, **(kwargs or {}))
+            told = [x for x in args if _is_told(func, x)]
+            named = [(k, v) for k, v in sorted(kwargs.items()) if _is_told(func, v)]
+            self.taken.append((func.__name__, *told, *named))
+        return func(*args, **kwargs)
+
+
+def _is_told(func, value):
+    """Whether a value says what is done; most whole numbers are sizes of a batch."""
+    if isinstance(value, float | str | bool):
+        return True
+    return isinstance(value, int) and func.__name__.strip("_") in _OF_NUMBERS

@@ -11,7 +11,7 @@ from sktransfer.deep.frozen._frozen_part import Cut
 from sktransfer.deep.frozen._known_plans import known_plans
 from sktransfer.deep.frozen._missing import NeedsValues
 from sktransfer.deep.frozen._random_states import RandomStates
-from sktransfer.deep.frozen._replay import unreplaced_copy
+from sktransfer.deep.frozen._replay import unreplaced_copy, with_other_weights
 
 __all__ = ["cut_inside"]
 
@@ -114,9 +114,10 @@ def _tried_plan(network, sample):
     twin = unreplaced_copy(network.backbone, own_buffers=True).eval()
     with torch.no_grad():
         twin(sample[:1])  # some parts prepare themselves in their first call
+    trained = with_other_weights(twin)
     for plan, shapes in make_plan(network, twin, sample):
         ways = Ways(), Ways()
-        if not _agree(_cut_by(network, plan, shapes, *ways), twin, sample):
+        if not _agree(_cut_by(network, plan, shapes, *ways), trained, sample):
             continue
         for each in ways:
             each.are_all = True

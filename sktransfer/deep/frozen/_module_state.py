@@ -1,4 +1,4 @@
-"""What a module remembers between calls: attributes and buffers."""
+"""What a module remembers between calls: attributes, buffers, written parameters."""
 
 from collections import OrderedDict, defaultdict, deque
 
@@ -34,7 +34,9 @@ class ModuleState:
             own = _own(part)
             buffers = dict(part._buffers)
             self.parts.append((part, own, buffers))
-            for value in (*own.values(), *buffers.values()):
+            # Some modules keep moving averages as parameters that do not learn.
+            kept = (*own.values(), *buffers.values(), *part._parameters.values())
+            for value in kept:
                 if isinstance(value, torch.Tensor):
                     self.versions.append((value, version_of(value)))
                 elif _is_container(value) and len(value) <= _LARGE:

@@ -5,6 +5,7 @@ import threading
 from contextlib import contextmanager, nullcontext
 
 import torch
+from torch import nn
 from torch.utils import _pytree
 
 from sktransfer.deep.frozen._call_path import CallPath
@@ -12,7 +13,7 @@ from sktransfer.deep.frozen._missing import Missing, NeedsValues, missing
 from sktransfer.deep.frozen._packed_rows import packed_rows
 from sktransfer.deep.frozen._row_shapes import Shape
 
-__all__ = ["replaying", "unreplaced_copy"]
+__all__ = ["replaying", "unreplaced_copy", "with_other_weights"]
 
 _running, _lock = threading.local(), threading.Lock()
 
@@ -67,7 +68,7 @@ def replaying(backbone, calls, kept, shapes, n_rows, *, watched=(), watches_torc
                 _StandIn.leave(part)
 
 
-def unreplaced_copy(module, *, own_buffers=False):
+def unreplaced_copy(module, *, own_buffers=False, others=None):
     """Copy a module and share its tensors, also while other threads skip its parts.
 
     What its last forward pass left in attributes is shared without its gradients.
@@ -77,22 +78,65 @@ def unreplaced_copy(module, *, own_buffers=False):
     module : nn.Module
         Left as it is.
     own_buffers : bool, default=False
-        Whether the buffers are copied, too.
+        Whether the buffers are copied, too, and parameters that a part in training
+        mode may move by itself: those that do not learn.
+    others : dict of int to torch.Tensor, default=None
+        What takes the place of some tensors, by their `id`.
 
     Returns
     -------
     nn.Module
     """
     shared = [*module.parameters(), *(() if own_buffers else module.buffers())]
+    if own_buffers:
+        kept = {
+            id(p) for part in module.modules() if part.training for p in _kept(part)
+        }
+        shared = [tensor for tensor in shared if id(tensor) not in kept]
     left = _pytree.tree_leaves([list(vars(part).values()) for part in module.modules()])
     left = [x for x in left if isinstance(x, torch.Tensor) and not x.is_leaf]
     memo = {id(x): x.detach() for x in left} | {id(x): x for x in shared}
+    memo |= others or {}
     with _lock:
         copied = copy.deepcopy(module, memo)
     for part in copied.modules():
         if isinstance(vars(part).get("forward"), _StandIn):
             del part.forward
     return copied
+
+
+def _kept(part):
+    weights = part._parameters.values()
+    return [w for w in weights if w is not None and not w.requires_grad]
+
+
+def with_other_weights(module):
+    """Copy a module as training might leave it: weights that learn are other ones.
+
+    A weight that starts at zero hides what comes before it.
+
+    Parameters
+    ----------
+    module : nn.Module
+        Left as it is; what does not learn is shared, but for buffers.
+
+    Returns
+    -------
+    nn.Module
+    """
+    draws = torch.Generator().manual_seed(0)
+    learns = [p for p in module.parameters() if p.requires_grad]
+    others = {id(weight): _moved(weight, draws) for weight in learns}
+    return unreplaced_copy(module, own_buffers=True, others=others)
+
+
+def _moved(weight, draws):
+    step = torch.randn(weight.shape, generator=draws)
+    # Scales stay positive, and sums as large as they are.
+    step = (
+        0.1 * step.abs() if weight.ndim < 2 else 0.2 * step / weight[0].numel() ** 0.5
+    )
+    return nn.Parameter(weight.detach() + step.to(weight))
 
 
 class _StandIn:
