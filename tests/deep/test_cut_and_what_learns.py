@@ -1,5 +1,7 @@
 """What learns, or is moved by the network itself, is no part of what is kept."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -74,6 +76,47 @@ class MovedLate(Own):
         return first - self.mean
 
 
+class CountsElsewhere(Own):
+    """Counts its steps in an object that is no module, and uses them late."""
+
+    def __init__(self):
+        super().__init__()
+        self.state = SimpleNamespace(n_steps=0, means=[torch.zeros(4)])
+
+    def forward(self, X):
+        found = super().forward(X)
+        if self.training:
+            self.state.n_steps += 1
+        return found
+
+    def start(self, first, X):
+        return first * (0.5 if self.state.n_steps > 4 else 1.0)
+
+
+class MovesElsewhere(CountsElsewhere):
+    def forward(self, X):
+        found = super(CountsElsewhere, self).forward(X)
+        if self.training:
+            self.state.means[0] = 0.9 * self.state.means[0] + 0.1 * X.mean(dim=0)
+        return found
+
+    def start(self, first, X):
+        return first - self.state.means[0]
+
+
+class MovesAnAttribute(Own):
+    shift = 0
+
+    def forward(self, X):
+        found = super().forward(X)
+        if self.training:
+            self.shift = 0.9 * self.shift + 0.1 * X.mean(dim=0)
+        return found
+
+    def start(self, first, X):
+        return first - self.shift
+
+
 class Tied(Own):
     """What learns is in two places."""
 
@@ -104,6 +147,9 @@ KINDS = {
     LooksAtMovingStatistics: False,
     MovingParameter: False,
     MovedLate: False,
+    CountsElsewhere: False,
+    MovesElsewhere: False,
+    MovesAnAttribute: False,
     Tied: True,
     Recurrent: True,
 }

@@ -71,6 +71,13 @@ def of_the_batch():
     centred = stem - keras.ops.mean(stem, axis=0, keepdims=True)
     return keras.Model(given, layers.Conv2D(4, 3, name="last")(centred))
 
+def hidden_by_zeros():
+    given = layers.Input(image)
+    stem = layers.Conv2D(4, 3, name="stem")(given)
+    centred = stem - keras.ops.mean(stem, axis=0, keepdims=True)
+    last = layers.Conv2D(4, 1, name="last", kernel_initializer="zeros")(centred)
+    return keras.Model(given, layers.Concatenate()([last, stem]))
+
 @keras.saving.register_keras_serializable()
 class Own(keras.Model):
     def __init__(self, **settings):
@@ -144,6 +151,7 @@ said = {
     "twice": compare(twice(), 1),
     "tokens": compare(tokens(), 1, ids),
     "of-the-batch": compare(of_the_batch(), 1),
+    "hidden-by-zeros": compare(hidden_by_zeros(), 1),
     "own": compare(own(), 1),
     "trains": compare(residual(training=True), 1),
     "masked": compare(masked_below(), 1, ids),
@@ -192,7 +200,7 @@ CUT = {
     "inside": [*LAST, "wide/bias", "wide/kernel"],
     "sequential": LAST,
 }
-WHOLE = ["of-the-batch", "own", "trains", "regularizer"]
+WHOLE = ["of-the-batch", "hidden-by-zeros", "own", "trains", "regularizer"]
 
 
 @pytest.mark.parametrize("name", [*CUT, "twice", "tokens", *WHOLE, "masked"])

@@ -100,3 +100,113 @@ def test_where_nothing_is_cut():
     hooked = network(backbone(), 1)
     hooked.backbone.register_forward_hook(lambda *args: None)
     assert cut_network(hooked) is None
+
+
+class Noise(nn.Module):
+    """Draws in evaluation mode, too."""
+
+    def forward(self, X):
+        return X + torch.randn_like(X)
+
+
+class Centred(nn.Module):
+    """Rows depend on the others."""
+
+    def forward(self, X):
+        return X - X.mean(dim=0)
+
+
+class Keeps(nn.Module):
+    """Puts its output where another part finds it."""
+
+    def __init__(self, place):
+        super().__init__()
+        self.place = place
+
+    def forward(self, X):
+        self.place["kept"] = X
+        return X
+
+
+class LooksBack(nn.Module):
+    def __init__(self, place):
+        super().__init__()
+        self.place = place
+
+    def forward(self, X):
+        return X + self.place["kept"]
+
+
+class Attribute(nn.Linear):
+    def forward(self, X):
+        self.last = super().forward(X)
+        return self.last
+
+
+class LooksAtAttribute(nn.Module):
+    def __init__(self, part):
+        super().__init__()
+        self.parts = [part]
+
+    def forward(self, X):
+        return X + self.parts[0].last
+
+
+class Hooks(nn.Module):
+    def __init__(self, part):
+        super().__init__()
+        self.kept = []
+        part.register_forward_hook(self.keep)
+
+    def keep(self, part, args, output):
+        self.kept[:] = [output]
+
+    def forward(self, X):
+        return X + self.kept[0]
+
+
+def layers(*more):
+    return nn.Sequential(
+        nn.Linear(4, 4), *more[:1], nn.Linear(4, 4), *more[1:], nn.Linear(4, 4)
+    )
+
+
+def with_place():
+    place = {}
+    return layers(Keeps(place), LooksBack(place))
+
+
+def with_attribute():
+    first = Attribute(4, 4)
+    return nn.Sequential(first, nn.Linear(4, 4), LooksAtAttribute(first))
+
+
+def with_hook():
+    first = nn.Linear(4, 4)
+    return nn.Sequential(first, nn.Linear(4, 4), Hooks(first))
+
+
+@pytest.mark.parametrize(
+    ("make", "trainable"),
+    [
+        (lambda: layers(Noise()), 1),
+        (lambda: layers(Noise()), "head"),
+        (lambda: layers(Centred()), 1),
+        (lambda: layers(Centred()), "head"),
+        (with_place, 1),
+        (with_place, 2),
+        (with_attribute, 1),
+        (with_hook, 1),
+    ],
+)
+def test_parts_that_do_more_than_to_map_rows(make, trainable):
+    X, y = np.random.RandomState(0).normal(size=(26, 4)).astype("f4"), np.arange(26) % 3
+    params = {"trainable": trainable, "max_epochs": 3, "batch_size": 8, "lr": 0.1}
+    params |= {"random_state": 0, "device": "cpu", "optimizer": "sgd"}
+    torch.manual_seed(0)
+    backbone = make()
+    cut = FineTunedClassifier(backbone, **params).fit(X, y)
+    whole = FineTunedClassifier(backbone, augment=lambda rows: rows, **params).fit(X, y)
+    expected = whole.network_.state_dict()
+    for key, value in cut.network_.state_dict().items():
+        assert_allclose(value, expected[key], atol=1e-5, err_msg=key)

@@ -8,10 +8,10 @@ from torch import nn
 from torch.utils import _pytree
 
 from sktransfer.deep.frozen._call_shapes import FoundShapes, TriedShapes
-from sktransfer.deep.frozen._eligible_calls import eligible_calls
+from sktransfer.deep.frozen._eligible_calls import are_same, eligible_calls
 from sktransfer.deep.frozen._frozen_calls import frozen_calls, is_frozen
 from sktransfer.deep.frozen._missing import Missing, NeedsValues
-from sktransfer.deep.frozen._module_state import ModuleState
+from sktransfer.deep.frozen._module_state import ModuleState, numbers_held
 from sktransfer.deep.frozen._packed_rows import padded_rows
 from sktransfer.deep.frozen._random_states import own_generators
 from sktransfer.deep.frozen._replay import replaying, unreplaced_copy
@@ -165,7 +165,10 @@ def make_plan(network, twin, sample):
         opened = {call.key for call in running if tried[call.key].has_lengths}
     if not kept or not _compute(twin, {name for name, _ in calls}):
         raise NotCut
-    if training is not None and _moves(training, calls, pair):
+    if training is not None and (
+        _moves(training, calls, pair)
+        or not _gives_the_same_again(training, frozen, found, pair, refused)
+    ):
         raise NotCut
     has_lengths = says_lengths or any(tried[key].has_lengths for key in calls)
     row_shapes = {origin: tried[origin[:2]].outputs[0][origin[2]] for origin in kept}
@@ -246,9 +249,22 @@ def _moves(training, calls, pair):
     names = {".".join(path[:n]) for path in paths for n in range(len(path))}
     holders = [training.get_submodule(name) for name in names]
     before, generators = ModuleState(holders), own_generators(holders)
+    numbers = numbers_held(holders)
     with torch.no_grad():
         training(pair)
-    return before.has_moved() or own_generators(holders) != generators
+    return (
+        before.has_moved()
+        or own_generators(holders) != generators
+        or numbers_held(holders) != numbers
+    )
+
+
+def _gives_the_same_again(training, frozen, found, pair, refused):
+    """Whether calls give the same after a batch that went through the whole network."""
+    refused = refused.union(*(call.inside for call in found))
+    settings = {"refused": refused, "to_the_end": False}
+    after = {c.key: c for c in frozen_calls(training, frozen, pair, **settings)}
+    return all(c.key in after and are_same(c, after[c.key]) for c in found)
 
 
 def _what_is_needed(twin, found, tried, pair, shapes):

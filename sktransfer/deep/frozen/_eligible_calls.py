@@ -6,7 +6,7 @@ from sktransfer.deep.frozen._call_shapes import PassedOn, Tried, is_plain
 from sktransfer.deep.frozen._frozen_calls import frozen_calls
 from sktransfer.deep.frozen._row_shapes import RowShape, Shape, row_shape
 
-__all__ = ["eligible_calls"]
+__all__ = ["are_same", "eligible_calls"]
 
 
 def eligible_calls(twin, training, frozen, pair, refused):
@@ -61,7 +61,7 @@ def eligible_calls(twin, training, frozen, pair, refused):
         changed = {
             call.key
             for call in chosen
-            if not all(_are_same(call, calls[call.key]) for calls in others)
+            if not all(are_same(call, calls[call.key]) for calls in others)
         }
         if around:
             refused |= around  # see what is inside of them
@@ -174,7 +174,8 @@ def _are_alike(leaves, others):
     )
 
 
-def _are_same(one, other):
+def are_same(one, other):
+    """Whether two runs of a call gave the same numbers."""
     return (
         one.outputs is not None
         and other.outputs is not None

@@ -12,6 +12,7 @@ from sktransfer.deep.frozen._fingerprint import fingerprint
 from sktransfer.deep.frozen._frozen_part import cut_network
 from sktransfer.deep.frozen._inner_cut import cut_inside
 from sktransfer.deep.frozen._keras_cut import cut_keras
+from sktransfer.deep.frozen._row_trial import is_row_by_row
 
 __all__ = ["frozen_features", "outputs_of", "scores_of"]
 
@@ -96,17 +97,19 @@ def frozen_features(
 
 
 def _cut(network, arrays, device, keeps_rows):
-    cut = None if keeps_rows else cut_network(network)
-    if cut is None:
-        given = [X for X in arrays if len(X)]
-        is_of_images = given[0].ndim > 3  # large, and all alike in their lengths
-        X = given[0] if is_of_images or len(given) == 1 else np.concatenate(given)
-        sample = torch.from_numpy(_unlike(X))
-        is_graph = is_keras(network.backbone) and not keeps_rows
-        cut = (cut_keras if is_graph else cut_inside)(
-            network.to(device), sample.to(device)
-        )
-    return cut
+    given = [X for X in arrays if len(X)]
+    is_of_images = given[0].ndim > 3  # large, and all alike in their lengths
+    X = given[0] if is_of_images or len(given) == 1 else np.concatenate(given)
+    sample = torch.from_numpy(_unlike(X)).to(device)
+    cut = None if keeps_rows else cut_network(network.to(device))
+    if cut is not None:
+        training = network.training
+        is_right = is_row_by_row(cut, sample)
+        network.train(training)
+        if is_right:
+            return cut
+    is_graph = is_keras(network.backbone) and not keeps_rows
+    return (cut_keras if is_graph else cut_inside)(network.to(device), sample)
 
 
 def _unlike(X):

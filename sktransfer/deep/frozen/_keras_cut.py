@@ -122,6 +122,11 @@ def _trial(backbone, frozen, after, sample):
             return None
         shapes = [tensor.shape[1:] for tensor in between]
         alone = torch.cat([frozen(row[None]) for row in sample])
+        # What learns may start at zero, and hide what comes before it.
+        together = torch.cat([tensor.flatten(1) for tensor in between], dim=1)
+        near = _CLOSE * float(together.abs().max())
+        if not torch.allclose(alone, together, rtol=_CLOSE, atol=near):
+            return None
         rest, near = _Rest(after, shapes), _CLOSE * float(whole.abs().max())
         # In both orders: a network may sort its rows, and put them back later on.
         for order in (slice(None), torch.arange(len(sample)).flip(0)):

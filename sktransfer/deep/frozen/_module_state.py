@@ -2,13 +2,15 @@
 
 from collections import OrderedDict, defaultdict, deque
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils import _pytree
 
+from sktransfer.deep.frozen._fingerprint import is_installed
 from sktransfer.deep.frozen._missing import Missing
 
-__all__ = ["ModuleState", "version_of"]
+__all__ = ["ModuleState", "numbers_held", "version_of"]
 
 # What every module has, and what stands in for its forward pass for a while.
 _OF_TORCH = frozenset([*vars(nn.Module()), "forward"])
@@ -102,6 +104,43 @@ class ModuleState:
 def _own(part):
     held = vars(part)
     return {name: held[name] for name in held.keys() - _OF_TORCH}
+
+
+def numbers_held(modules):
+    """Return numbers that modules hold in containers, plain objects and their classes.
+
+    Parameters
+    ----------
+    modules : iterable of nn.Module
+        Their parts are looked at if they are among them.
+
+    Returns
+    -------
+    list
+    """
+    found, seen = [], set()
+    for part in modules:
+        _add_numbers(_own(part), found, seen)
+        for kind in type(part).__mro__:
+            if not is_installed(kind.__module__):
+                found.append(_numbers(vars(kind)))
+    return found
+
+
+def _add_numbers(value, found, seen):
+    if isinstance(value, int | float | np.number):
+        found.append(value)
+    elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+        found.append(value.tobytes())
+    elif isinstance(value, nn.Module | torch.Tensor | type) or id(value) in seen:
+        return
+    elif type(value) in _SEQUENCES + _MAPPINGS and len(value) <= _LARGE:
+        seen.add(id(value))
+        for each in value.values() if type(value) in _MAPPINGS else value:
+            _add_numbers(each, found, seen)
+    elif type(getattr(value, "__dict__", None)) is dict and not callable(value):
+        seen.add(id(value))
+        _add_numbers(vars(value), found, seen)
 
 
 def version_of(tensor):
