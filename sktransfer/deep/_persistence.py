@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from sklearn.base import ClassifierMixin
 
 from sktransfer.deep._device import seeded
 from sktransfer.deep.backbones._architectures import (
@@ -39,7 +40,9 @@ _STATE = (
     "classes_",
     "feature_names_in_",
 )
-_KEYS = {"format", "class", "backbone", "params", "state", "sha256"}
+_KEYS = {"format", "class", "backbone", "structure", "params", "state", "sha256"}
+_ALWAYS = {"input_shape_", "input_dtype_", "history_", "n_iter_"}
+_OF_CLASSES, _OF_VALUES = {"classes_", "multilabel_"}, {"y_mean_", "y_scale_"}
 
 
 def _plain(value):
@@ -140,7 +143,7 @@ def _structure(network):
 
 def _check_structure(network, expected, path):
     found = _structure(network)
-    if expected is None or found == expected:
+    if found == expected:
         return
     pairs = itertools.zip_longest(expected, found, fillvalue="nothing")
     saved, given = next((a, b) for a, b in pairs if a != b)
@@ -211,7 +214,8 @@ def load_estimator(cls, path, backbone):
         raise ValueError(
             f"The weights in {path} do not fit the network: {error}"
         ) from error
-    _check_structure(network, head.get("structure"), path)
+    if head["backbone"] == "given":
+        _check_structure(network, head["structure"] or [], path)
     network.freeze(estimator.trainable)
     estimator.network_ = network.eval()
     return estimator
@@ -240,6 +244,9 @@ def _load_named(estimator, folder):
 
 def _with_state(cls, head, backbone):
     """Return the estimator without its network."""
+    needed = _ALWAYS | (_OF_CLASSES if issubclass(cls, ClassifierMixin) else _OF_VALUES)
+    if not head["state"].keys() >= needed:
+        raise KeyError(*sorted(needed - head["state"].keys()))
     params = _restored(head["params"])
     if isinstance(params["head"], list):
         params["head"] = tuple(params["head"])

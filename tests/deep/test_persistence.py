@@ -72,6 +72,26 @@ def test_what_does_not_match_is_refused(tmp_path):
         FineTunedClassifier.load(tmp_path)
 
 
+@pytest.mark.parametrize("cls", [FineTunedClassifier, FineTunedRegressor])
+def test_a_file_that_lacks_what_it_is_checked_by_is_refused(cls, tmp_path):
+    model, _ = fitted(cls, backbone=nn.Linear(3, 4).double())
+    model.save(tmp_path)
+    head = json.loads((tmp_path / "estimator.json").read_text())
+    own = "classes_ multilabel_" if cls is FineTunedClassifier else "y_mean_ y_scale_"
+    for name in ["input_shape_", "input_dtype_", "history_", "n_iter_", *own.split()]:
+        state = {key: value for key, value in head["state"].items() if key != name}
+        (tmp_path / "estimator.json").write_text(json.dumps({**head, "state": state}))
+        with pytest.raises(ValueError, match=f"damaged.*{name}"):
+            cls.load(tmp_path, backbone=nn.Linear(3, 4).double())
+    (tmp_path / "estimator.json").write_text(json.dumps({**head, "structure": None}))
+    with pytest.raises(ValueError, match=r"another backbone.*it had nothing"):
+        cls.load(tmp_path, backbone=nn.Linear(3, 4).double())
+    head.pop("structure")
+    (tmp_path / "estimator.json").write_text(json.dumps(head))
+    with pytest.raises(ValueError, match="lacks structure"):
+        cls.load(tmp_path, backbone=nn.Linear(3, 4).double())
+
+
 def test_damaged_weights_are_refused(tmp_path):
     model, _ = fitted()
     model.save(tmp_path)
