@@ -186,10 +186,11 @@ class Net(NeuralNet):
 def _augmented(augment, rows):
     changed = augment(rows)
     if not isinstance(changed, torch.Tensor) or len(changed) != len(rows):
-        got = getattr(changed, "shape", type(changed).__name__)
+        is_tensor = isinstance(changed, torch.Tensor)
+        got = tuple(changed.shape) if is_tensor else type(changed).__name__
         raise ValueError(
             "`augment` must return a tensor with as many rows as it gets, got "
-            f"{got if isinstance(got, str) else tuple(got)} for {tuple(rows.shape)}."
+            f"{got} for {tuple(rows.shape)}."
         )
     return changed.to(rows.dtype)
 

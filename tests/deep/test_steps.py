@@ -115,6 +115,8 @@ def test_bad_augmentations():
         FineTunedClassifier(augment="flip").fit(X, y)
     with pytest.raises(ValueError, match="as many rows as it gets"):
         FineTunedClassifier(augment=lambda rows: rows[:-1]).fit(X, y)
+    with pytest.raises(ValueError, match="got ndarray for"):
+        FineTunedClassifier(augment=lambda rows: rows.numpy()).fit(X, y)
 
 
 class Interrupt:
