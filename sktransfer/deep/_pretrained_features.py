@@ -37,9 +37,9 @@ class PretrainedFeatures(
 
     Rows go through the network in evaluation mode, and what comes out is a row of
     features: images are averaged over their pixels. Nothing is trained. What comes out
-    for a row must not depend on the other rows of the batch. A row that was seen before,
-    in whatever array, is not computed again, so that a search over what follows in a
-    pipeline costs one pass over the rows.
+    for a row must not depend on the other rows of the batch. A row that was seen
+    before, in whatever array, is not computed again, so that a search over what follows
+    in a pipeline costs one pass over the rows.
 
     Assumes that the network was trained on data whose features serve here: the
     transfer is in its weights. Reads no labels, and treats source and target rows
