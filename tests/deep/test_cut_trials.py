@@ -12,6 +12,7 @@ from torch import nn
 
 from sktransfer.deep import FineTunedClassifier
 from sktransfer.deep._network import build_network
+from sktransfer.deep.frozen import _replay
 from sktransfer.deep.frozen._call_shapes import FoundShapes
 from sktransfer.deep.frozen._cut_halves import LiveHalf
 from sktransfer.deep.frozen._frozen_calls import frozen_calls
@@ -19,6 +20,7 @@ from sktransfer.deep.frozen._frozen_features import _unlike
 from sktransfer.deep.frozen._inner_cut import cut_inside
 from sktransfer.deep.frozen._missing import Missing, missing
 from sktransfer.deep.frozen._random_states import RandomStates
+from tests.deep.test_cut_and_side_effects import Checkpoint
 from tests.deep.test_inner_cut import cut_of, sentences, text
 
 PARAMS = {"optimizer": "sgd", "lr": 0.1, "random_state": 0, "device": "cpu"}
@@ -260,3 +262,15 @@ def test_the_optimizer_goes_on_where_a_batch_is_not_cut():
             clf.partial_fit(X[part], y[part], classes=[0, 1, 2])
         found[name] = clf.network_.backbone.third.weight.detach()
     assert_allclose(found["cut"], found["whole"], atol=1e-6)
+
+
+def test_checkpoints_where_torch_does_not_tell_of_hooks(monkeypatch):
+    X, y = rows(24).numpy(), np.arange(24) % 3
+    torch.manual_seed(0)
+    backbone = Checkpoint()
+    params = {"trainable": ["third.*"], "batch_size": 8, "max_epochs": 2}
+    params |= {"random_state": 0, "device": "cpu"}
+    expected = FineTunedClassifier(backbone, **params).fit(X, y).predict_proba(X)
+    monkeypatch.setattr(_replay, "_top_hooks", None)  # as in torch 2.7
+    found = FineTunedClassifier(backbone, **params).fit(X, y).predict_proba(X)
+    assert_allclose(found, expected, atol=1e-5)
