@@ -149,7 +149,6 @@ def test_mixed_precision_is_bfloat16(trainable):
     assert {p.dtype for p in mixed.network_.parameters()} == {torch.float32}
     assert mixed.predict_proba(X).dtype == exact.predict_proba(X).dtype
     assert_allclose(mixed.predict_proba(X), exact.predict_proba(X), atol=0.1)
-    assert trainable == "head" or mixed.score(X, y) > 0.9
 
 
 def test_the_generator_of_the_gpu_stays_where_it_was():

@@ -8,7 +8,7 @@ from sktransfer.deep.frozen._call_path import Ways
 from sktransfer.deep.frozen._cut_halves import FrozenHalf, LiveHalf
 from sktransfer.deep.frozen._cut_plan import NotCut, make_plan
 from sktransfer.deep.frozen._frozen_part import Cut
-from sktransfer.deep.frozen._known_plans import known_plans
+from sktransfer.deep.frozen._known_plans import count_lengths, known_plans
 from sktransfer.deep.frozen._missing import NeedsValues
 from sktransfer.deep.frozen._random_states import RandomStates
 from sktransfer.deep.frozen._replay import unreplaced_copy, with_other_weights
@@ -61,7 +61,7 @@ def cut_inside(network, sample):
     """
     if not network.frozen:
         return None
-    state, n_lengths = _state_of(network, sample), _n_lengths(sample)
+    state, n_lengths = _state_of(network, sample), count_lengths(sample)
     known, found, *tried = _tried.get(network, (None, None, False, 0))
     if known != state or network.training > tried[0] or n_lengths > tried[1]:
         if torch.equal(sample[:1], sample[-1:]) or torch.is_inference_mode_enabled():
@@ -84,13 +84,6 @@ def _state_of(network, sample):
     learns = [p.requires_grad for p in network.backbone.parameters()]
     frozen = [id(part) for part in network.frozen]
     return parts, learns, frozen, sample.shape[1:], sample.dtype
-
-
-def _n_lengths(sample):
-    """Count the lengths of rows: more of them may show what fewer do not."""
-    if sample.ndim > 3:  # images
-        return 1
-    return len((sample != 0).flatten(1).sum(dim=1).unique())
 
 
 def _plan_of(network, sample):

@@ -3,7 +3,7 @@
 import torch
 
 from sktransfer.deep.frozen._fingerprint import fingerprint
-from sktransfer.deep.frozen._known_plans import known_plans
+from sktransfer.deep.frozen._known_plans import count_lengths, known_plans
 from sktransfer.deep.frozen._module_state import ModuleState
 from sktransfer.deep.frozen._random_states import RandomStates
 
@@ -34,10 +34,9 @@ def is_row_by_row(cut, sample):
     frozen, is_followed = cut.frozen.eval(), cut.live.rest is not None
     if is_followed and any(map(_is_watched, frozen.modules())):
         return False
-    lengths = (sample != 0).flatten(1).sum(dim=1).unique()
     tells = not torch.equal(sample[:1], sample[-1:])
     rows = tuple(sample.shape[1:]), sample.dtype, sample.device.type
-    key = fingerprint(frozen, "rows", is_followed, *rows, len(lengths), tells)
+    key = fingerprint(frozen, "rows", is_followed, *rows, count_lengths(sample), tells)
     return known_plans.find(key, lambda: _trial(frozen, sample, is_followed))
 
 
