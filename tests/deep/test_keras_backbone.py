@@ -3,14 +3,12 @@
 The backend is chosen when Keras is imported, hence another process.
 """
 
-import json
-import os
-import subprocess
-import sys
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
+
+from tests.deep.in_keras import said_in_keras
 
 pytestmark = [
     pytest.mark.slow,
@@ -83,15 +81,7 @@ print("SAID" + json.dumps(said))
 
 @pytest.fixture(scope="module")
 def said():
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        env={**os.environ, "KERAS_BACKEND": "torch", "CUDA_VISIBLE_DEVICES": ""},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.rpartition("SAID")[2])
+    return said_in_keras(SCRIPT)
 
 
 @pytest.mark.parametrize("trainable", ["head", "all"])
